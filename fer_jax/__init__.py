@@ -1,0 +1,1 @@
+"""fer_jax: facial-expression recognition, editing and generation in JAX."""

@@ -1,0 +1,98 @@
+"""Parameters here <-> PyTorch state dicts: names by a system's table, layouts by the kind of each layer.
+
+A table is a sequence of (pattern, replacement) for `re.sub`, applied in order to a dotted path of this library without
+its last part, e.g. ``enc_fr.conv1.norm``; the last part is translated here. One direction serves both: a tree is
+imported by asking, for each of its leaves, for the tensor of that name.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from fer_jax.errors import UsageError
+
+Renames = Sequence[tuple[str, str]]
+
+_LAST = {
+    "kernel": "weight",
+    "transposed_kernel": "weight",
+    "scale": "weight",
+    "embedding": "weight",
+    "bias": "bias",
+    "mean": "running_mean",
+    "var": "running_var",
+}
+# leaf name, rank -> permutation from PyTorch's layout to ours
+_FROM_TORCH = {
+    ("kernel", 4): (2, 3, 1, 0),  # (out, in, kh, kw) -> (kh, kw, in, out)
+    ("transposed_kernel", 4): (2, 3, 0, 1),  # (in, out, kh, kw) -> (kh, kw, in, out)
+    ("kernel", 2): (1, 0),
+}
+# Left in state dicts by PyTorch, with nothing here to match: counters, and statistics of instance norms (old versions).
+_IGNORED = re.compile(r"(^|\.)(num_batches_tracked|running_mean|running_var)$")
+
+
+def torch_name(path: str, renames: Renames) -> str:
+    """PyTorch's name of the leaf at a dotted path of this library.
+
+    Raises:
+      ValueError: the last part of the path is not a parameter name of `fer_jax.models.layers`.
+    """
+    parent, _, last = path.rpartition(".")
+    if last not in _LAST:
+        raise ValueError(f"{path}: no PyTorch name is known for {last!r}")
+    for pattern, replacement in renames:
+        parent = re.sub(pattern, replacement, parent)
+    return f"{parent}.{_LAST[last]}" if parent else _LAST[last]
+
+
+def import_tree(template: Any, tensors: Mapping[str, np.ndarray], renames: Renames, source: str = "state dict") -> Any:
+    """A tree like `template` (arrays or shapes) filled from a PyTorch state dict.
+
+    Raises:
+      UsageError: a tensor is missing, has another shape, or has no place in the tree; `source` names the file.
+    """
+    used = set()
+
+    def fill(path, leaf):
+        dotted = _dotted(path)
+        name = torch_name(dotted, renames)
+        if name not in tensors:
+            raise UsageError(f"{source}: has no tensor {name!r} for {dotted}; it belongs to another network")
+        used.add(name)
+        value = np.asarray(tensors[name])
+        permutation = _permutation(dotted, value.ndim)
+        value = value.transpose(permutation) if permutation else value
+        if value.shape != leaf.shape:
+            raise UsageError(f"{source}: {name} has shape {value.shape} (as {dotted}), expected {tuple(leaf.shape)}")
+        return value.astype(leaf.dtype)
+
+    tree = jax.tree_util.tree_map_with_path(fill, template)
+    left = sorted(name for name in tensors if name not in used and not _IGNORED.search(name))
+    if left:
+        raise UsageError(f"{source}: {len(left)} tensors have no place here, e.g. {left[0]!r}; it is another network's")
+    return tree
+
+
+def export_tree(tree: Any, renames: Renames) -> dict[str, np.ndarray]:
+    """The inverse of `import_tree`: a state dict in PyTorch's names and layouts."""
+    return dict(_exported(jax.tree_util.tree_flatten_with_path(tree)[0], renames))
+
+
+def _exported(leaves: Iterable[tuple[Any, Any]], renames: Renames):
+    for path, leaf in leaves:
+        dotted = _dotted(path)
+        permutation = _permutation(dotted, leaf.ndim)
+        value = np.asarray(leaf)
+        yield torch_name(dotted, renames), value.transpose(np.argsort(permutation)) if permutation else value
+
+
+def _permutation(dotted: str, rank: int) -> tuple[int, ...] | None:
+    return _FROM_TORCH.get((dotted.rpartition(".")[2], rank))
+
+
+def _dotted(path) -> str:
+    return ".".join(str(getattr(key, "key", getattr(key, "name", key))) for key in path)

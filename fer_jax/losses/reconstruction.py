@@ -1,0 +1,22 @@
+"""Distances between pictures or features, as means over all elements."""
+
+import jax
+import jax.numpy as jnp
+
+
+def l1(prediction: jax.Array, target: jax.Array) -> jax.Array:
+    """Mean absolute difference (PyTorch's L1Loss).
+
+    >>> float(l1(jnp.array([1.0, 2.0]), jnp.array([0.0, 4.0])))
+    1.5
+    """
+    return jnp.abs(prediction - target).mean()
+
+
+def l2(prediction: jax.Array, target: jax.Array) -> jax.Array:
+    """Mean squared difference (PyTorch's MSELoss; optax.l2_loss has a factor 1/2).
+
+    >>> float(l2(jnp.array([1.0, 2.0]), jnp.array([0.0, 4.0])))
+    2.5
+    """
+    return jnp.square(prediction - target).mean()

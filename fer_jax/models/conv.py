@@ -1,0 +1,242 @@
+"""2-D convolution and its two transposes, closed under reverse-mode differentiation of any order.
+
+A convolution ``F(x, w)``, its transpose in the input ``B(g, w)`` and its transpose in the kernel ``K(x, g)`` are one
+trilinear form ``<g, F(x, w)>``: each derivative of one of them is another of the three. Written down as ``custom_vjp``
+rules, gradients of every order (WGAN-GP differentiates twice) stay on these three operations. Left to lax, XLA's CPU
+backend turns the kernel gradient of a transposed or a gradient convolution into a convolution with ``rhs_reversal``,
+which it runs as scalar loops, about a hundred times slower.
+
+Which form computes an operation is chosen by the platform the program is lowered for: on CPU the forms measured to be
+fast there, elsewhere plain ``lax.conv_general_dilated``, which the GPU and TPU compilers know.
+
+Layouts: pictures NHWC, kernels HWIO. A transposed convolution *is* ``B``; its kernel is kept as (kh, kw, in, out).
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+_DIMS = ("NHWC", "HWIO", "NHWC")
+_KERNEL_GRAD_DIMS = ("CHWN", "IHWO", "HWNC")  # batch is contracted, the output gradient plays the kernel
+_FEW_OUTPUTS = 8  # below this many output channels XLA's CPU kernel gradient runs at 2 GF/s instead of 80
+
+Pair = tuple[int, int]
+
+
+class Geometry(NamedTuple):
+    """Static geometry of a convolution: stride and zero padding ((top, bottom), (left, right))."""
+
+    stride: Pair
+    padding: tuple[Pair, Pair]
+
+
+def conv(x: jax.Array, kernel: jax.Array, *, stride: Pair = (1, 1), padding: tuple[Pair, Pair] = ((0, 0), (0, 0))):
+    """PyTorch's Conv2d without bias: (B, H, W, I) x (kh, kw, I, O) -> (B, H', W', O), H' = (H + pad - kh) // s + 1.
+
+    Raises:
+      ValueError: the channels do not match, or the padded picture is smaller than the kernel.
+    """
+    if x.shape[-1] != kernel.shape[2]:
+        raise ValueError(f"conv: picture has {x.shape[-1]} channels, kernel expects {kernel.shape[2]}")
+    geometry = Geometry(stride, padding)
+    if min(_out_size(x.shape[1:3], kernel.shape[:2], geometry)) < 1:
+        raise ValueError(f"conv: a {kernel.shape[:2]} kernel does not fit a {x.shape[1:3]} map with padding {padding}")
+    return _forward(x, kernel, geometry)
+
+
+def conv_transpose(
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    stride: Pair = (1, 1),
+    padding: tuple[Pair, Pair] = ((0, 0), (0, 0)),
+    output_padding: Pair = (0, 0),
+):
+    """PyTorch's ConvTranspose2d without bias: (B, H, W, I) x (kh, kw, I, O) -> (B, H', W', O).
+
+    H' = (H - 1) * s - pad + kh + output_padding; output padding adds rows at the bottom, columns at the right.
+
+    Raises:
+      ValueError: the channels do not match, or output_padding is not smaller than the stride.
+    """
+    if x.shape[-1] != kernel.shape[2]:
+        raise ValueError(f"conv_transpose: picture has {x.shape[-1]} channels, kernel expects {kernel.shape[2]}")
+    if any(extra >= step for extra, step in zip(output_padding, stride, strict=True)):
+        raise ValueError(f"conv_transpose: output_padding {output_padding} must be smaller than stride {stride}")
+    size = tuple(
+        (n - 1) * s - lo - hi + k + extra
+        for n, s, (lo, hi), k, extra in zip(x.shape[1:3], stride, padding, kernel.shape[:2], output_padding, strict=True)
+    )
+    return _input_grad(x, kernel.swapaxes(2, 3), Geometry(stride, padding), size)
+
+
+# ---- the three operations and their derivatives ---------------------------------------------------------------------
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _forward(x, w, geometry: Geometry):
+    return lax.platform_dependent(
+        x, w, cpu=lambda x, w: _forward_cpu(x, w, geometry), default=lambda x, w: _forward_lax(x, w, geometry)
+    )
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _input_grad(g, w, geometry: Geometry, size: Pair):
+    """Transpose of _forward in x: (B, H', W', O) x (kh, kw, I, O) -> (B, *size, I)."""
+    return lax.platform_dependent(
+        g,
+        w,
+        cpu=lambda g, w: _input_grad_cpu(g, w, geometry, size),
+        default=lambda g, w: _input_grad_lax(g, w, geometry, size),
+    )
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _kernel_grad(x, g, geometry: Geometry, kernel: Pair):
+    """Transpose of _forward in w: (B, H, W, I) x (B, H', W', O) -> (*kernel, I, O)."""
+    return lax.platform_dependent(
+        x,
+        g,
+        cpu=lambda x, g: _kernel_grad_cpu(x, g, geometry, kernel),
+        default=lambda x, g: _kernel_grad_lax(x, g, geometry, kernel),
+    )
+
+
+def _forward_rule(geometry, residuals, cotangent):
+    x, w = residuals
+    return _input_grad(cotangent, w, geometry, x.shape[1:3]), _kernel_grad(x, cotangent, geometry, w.shape[:2])
+
+
+def _input_grad_rule(geometry, size, residuals, cotangent):
+    g, w = residuals
+    return _forward(cotangent, w, geometry), _kernel_grad(cotangent, g, geometry, w.shape[:2])
+
+
+def _kernel_grad_rule(geometry, kernel, residuals, cotangent):
+    x, g = residuals
+    return _input_grad(g, cotangent, geometry, x.shape[1:3]), _forward(x, cotangent, geometry)
+
+
+_forward.defvjp(lambda x, w, geometry: (_forward(x, w, geometry), (x, w)), _forward_rule)
+_input_grad.defvjp(lambda g, w, geometry, size: (_input_grad(g, w, geometry, size), (g, w)), _input_grad_rule)
+_kernel_grad.defvjp(lambda x, g, geometry, kernel: (_kernel_grad(x, g, geometry, kernel), (x, g)), _kernel_grad_rule)
+
+
+# ---- plain forms: GPU, TPU, and the general case on CPU -------------------------------------------------------------
+
+
+def _forward_lax(x, w, geometry):
+    return lax.conv_general_dilated(x, w, geometry.stride, geometry.padding, dimension_numbers=_DIMS)
+
+
+def _input_grad_lax(g, w, geometry, size):
+    pads = [
+        (k - 1 - lo, n + lo - (m - 1) * s - 1)
+        for k, (lo, _), n, m, s in zip(w.shape[:2], geometry.padding, size, g.shape[1:3], geometry.stride, strict=True)
+    ]
+    flipped = lax.rev(w, (0, 1)).swapaxes(2, 3)
+    return lax.conv_general_dilated(g, flipped, (1, 1), pads, lhs_dilation=geometry.stride, dimension_numbers=_DIMS)
+
+
+def _kernel_grad_lax(x, g, geometry, kernel):
+    pads = [
+        (lo, (m - 1) * s + k - n - lo)
+        for k, (lo, _), n, m, s in zip(kernel, geometry.padding, x.shape[1:3], g.shape[1:3], geometry.stride, strict=True)
+    ]
+    return lax.conv_general_dilated(
+        x, g, (1, 1), pads, rhs_dilation=geometry.stride, dimension_numbers=_KERNEL_GRAD_DIMS
+    )
+
+
+# ---- CPU forms ------------------------------------------------------------------------------------------------------
+
+
+def _forward_cpu(x, w, geometry):
+    if _is_pointwise(w.shape[:2], geometry):
+        return jnp.einsum("nhwc,co->nhwo", x, w[0, 0])
+    if _smaller_than_kernel(x, w.shape[:2]):
+        patches = _patches(x, w.shape[:2], geometry, _out_size(x.shape[1:3], w.shape[:2], geometry))
+        return jnp.einsum("nhwk,ko->nhwo", patches, w.reshape(-1, w.shape[-1]))
+    return _forward_lax(x, w, geometry)
+
+
+def _input_grad_cpu(g, w, geometry, size):
+    if _is_pointwise(w.shape[:2], geometry):
+        return jnp.einsum("nhwo,co->nhwc", g, w[0, 0])
+    if _smaller_than_kernel(g, w.shape[:2]):
+        return _overlap_add(g, w, geometry, size)
+    return _input_grad_lax(g, w, geometry, size)
+
+
+def _kernel_grad_cpu(x, g, geometry, kernel):
+    channels, features = x.shape[-1], g.shape[-1]
+    if _is_pointwise(kernel, geometry):
+        return jnp.einsum("nhwc,nhwo->co", x, g)[None, None]
+    if _smaller_than_kernel(x, kernel) or _smaller_than_kernel(g, kernel):
+        patches = _patches(x, kernel, geometry, g.shape[1:3])
+        return jnp.einsum("nhwk,nhwo->ko", patches, g).reshape(*kernel, channels, features)
+    if geometry.stride == (1, 1) and features < _FEW_OUTPUTS < channels and x.shape[1:3] == g.shape[1:3]:
+        # Few outputs: swap the roles of picture and gradient, which flips the taps.
+        swapped = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(kernel, geometry.padding, strict=True))
+        flipped = _kernel_grad_lax(g, x, Geometry((1, 1), swapped), kernel)
+        return lax.rev(flipped, (0, 1)).swapaxes(2, 3)
+    return _kernel_grad_lax(x, g, geometry, kernel)
+
+
+def _is_pointwise(kernel: Pair, geometry: Geometry) -> bool:
+    return tuple(kernel) == (1, 1) and geometry == Geometry((1, 1), ((0, 0), (0, 0)))
+
+
+def _smaller_than_kernel(x, kernel: Pair) -> bool:
+    """XLA swaps the operands of a convolution whose kernel outgrows its input, which costs rhs_reversal."""
+    return x.shape[1] * x.shape[2] < kernel[0] * kernel[1]
+
+
+def _out_size(size: Pair, kernel: Pair, geometry: Geometry) -> Pair:
+    rows, cols = (
+        (n + lo + hi - k) // s + 1 for n, k, s, (lo, hi) in zip(size, kernel, geometry.stride, geometry.padding, strict=True)
+    )
+    return rows, cols
+
+
+def _patches(x, kernel, geometry, out):
+    """(B, H, W, C) -> (B, *out, kh * kw * C), taps in row-major order as in a reshaped HWIO kernel."""
+    batch, _, _, channels = x.shape
+    (sh, sw), (rows, cols) = geometry.stride, out
+    # A negative amount crops what a floor division left over; lax.pad takes both.
+    x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *((lo, hi, 0) for lo, hi in geometry.padding), (0, 0, 0)))
+    taps = [
+        lax.slice(
+            x, (0, i, j, 0), (batch, i + (rows - 1) * sh + 1, j + (cols - 1) * sw + 1, channels), (1, sh, sw, 1)
+        )
+        for i in range(kernel[0])
+        for j in range(kernel[1])
+    ]
+    return jnp.concatenate(taps, -1)
+
+
+def _overlap_add(g, w, geometry, size):
+    """_input_grad as one matrix product whose taps are added in place."""
+    (sh, sw), ((top, bottom), (left, right)) = geometry.stride, geometry.padding
+    (kh, kw, channels, _), (rows, cols) = w.shape, g.shape[1:3]
+    height, width = size[0] + top + bottom, size[1] + left + right
+    taps = jnp.einsum("nhwo,ko->nhwk", g, w.reshape(-1, w.shape[-1]))
+    zero = jnp.zeros((), taps.dtype)
+    total = sum(
+        lax.pad(
+            taps[..., (i * kw + j) * channels : (i * kw + j + 1) * channels],
+            zero,
+            (
+                (0, 0, 0),
+                (i, height - i - (rows - 1) * sh - 1, sh - 1),
+                (j, width - j - (cols - 1) * sw - 1, sw - 1),
+                (0, 0, 0),
+            ),
+        )
+        for i in range(kh)
+        for j in range(kw)
+    )
+    return total[:, top : height - bottom, left : width - right]

@@ -1,0 +1,241 @@
+"""Layers with the references' geometry and initialisation, on top of `conv`. Pictures are NHWC.
+
+Parameter names say how a PyTorch tensor maps onto them (`fer_jax.interop.torch_names`): ``kernel`` of rank 4 is a
+convolution's, ``transposed_kernel`` a transposed convolution's, ``kernel`` of rank 2 a linear layer's.
+"""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import lax
+from jax.nn.initializers import Initializer, zeros
+from jaxtyping import Array, Float
+
+from fer_jax.models import conv
+
+Size = int | tuple[int, int]
+Padding = int | tuple[tuple[int, int], tuple[int, int]]
+
+
+def torch_uniform(fan_in: int) -> Initializer:
+    """PyTorch's default for weights and biases of convolutions and linear layers: uniform in +-1/sqrt(fan_in).
+
+    For weights this is Kaiming uniform with a = sqrt(5). A transposed convolution counts fan_in from its *output*
+    channels, as PyTorch does.
+    """
+    bound = 1 / math.sqrt(fan_in)
+    return lambda key, shape, dtype=jnp.float32, **_: jax.random.uniform(key, shape, dtype, -bound, bound)
+
+
+class Conv(nn.Module):
+    """Conv2d. (B, H, W, I) -> (B, (H + 2 * padding - kernel) // stride + 1, ..., features).
+
+    `kernel_init` and `bias_init` None mean PyTorch's defaults.
+    """
+
+    features: int
+    kernel: Size
+    stride: Size = 1
+    padding: Padding = 0
+    use_bias: bool = True
+    kernel_init: Initializer | None = None
+    bias_init: Initializer | None = None
+    dtype: jnp.dtype | None = None
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b p q o"]:
+        size = _pair(self.kernel)
+        shape = (*size, x.shape[-1], self.features)
+        default = torch_uniform(math.prod(shape[:3]))
+        kernel = self.param("kernel", self.kernel_init or default, shape)
+        bias = self.param("bias", self.bias_init or default, (self.features,)) if self.use_bias else None
+        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+        y = conv.conv(x, kernel, stride=_pair(self.stride), padding=_pads(self.padding))
+        return y if bias is None else y + bias
+
+
+class ConvTranspose(nn.Module):
+    """ConvTranspose2d. (B, H, W, I) -> (B, (H - 1) * stride - 2 * padding + kernel + output_padding, ..., features)."""
+
+    features: int
+    kernel: Size
+    stride: Size = 1
+    padding: Padding = 0
+    output_padding: Size = 0
+    use_bias: bool = True
+    kernel_init: Initializer | None = None
+    bias_init: Initializer | None = None
+    dtype: jnp.dtype | None = None
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b p q o"]:
+        size = _pair(self.kernel)
+        default = torch_uniform(math.prod(size) * self.features)
+        kernel = self.param(
+            "transposed_kernel", self.kernel_init or default, (*size, x.shape[-1], self.features)
+        )
+        bias = self.param("bias", self.bias_init or default, (self.features,)) if self.use_bias else None
+        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+        y = conv.conv_transpose(
+            x,
+            kernel,
+            stride=_pair(self.stride),
+            padding=_pads(self.padding),
+            output_padding=_pair(self.output_padding),
+        )
+        return y if bias is None else y + bias
+
+
+class Dense(nn.Module):
+    """Linear layer. (..., I) -> (..., features). `kernel_init` and `bias_init` None mean PyTorch's defaults."""
+
+    features: int
+    use_bias: bool = True
+    kernel_init: Initializer | None = None
+    bias_init: Initializer | None = None
+    dtype: jnp.dtype | None = None
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
+        default = torch_uniform(x.shape[-1])
+        return nn.Dense(
+            self.features,
+            use_bias=self.use_bias,
+            dtype=self.dtype,
+            kernel_init=self.kernel_init or default,
+            bias_init=self.bias_init or default,
+            name="linear",
+        )(x)
+
+
+class InstanceNorm(nn.Module):
+    """InstanceNorm2d without running statistics, the same in training and evaluation. (B, H, W, C) -> (B, H, W, C).
+
+    The variance is the biased one over H x W of each picture and channel. Statistics are float32 or better.
+    Over a 1 x 1 map the result is the shift alone and every derivative is 0.
+    """
+
+    epsilon: float = 1e-5
+    affine: bool = False
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        centred = wide - wide.mean((1, 2), keepdims=True)
+        y = centred * lax.rsqrt(jnp.square(centred).mean((1, 2), keepdims=True) + self.epsilon)
+        if self.affine:
+            y = y * self.param("scale", nn.initializers.ones, x.shape[-1:]) + self.param("bias", zeros, x.shape[-1:])
+        return y.astype(x.dtype)
+
+
+class BatchNorm(nn.Module):
+    """BatchNorm2d as PyTorch keeps it. (..., C) -> (..., C).
+
+    Normalises with the biased batch variance but stores the unbiased one, n / (n - 1), which flax's own layer does not.
+    Under jit over a sharded batch the statistics are those of the *global* batch. `momentum` is the share of the old
+    running value (PyTorch's 0.1 is 0.9 here). Statistics are float32 or better.
+    """
+
+    epsilon: float = 1e-5
+    momentum: float = 0.9
+    affine: bool = True
+    scale_init: Initializer = nn.initializers.ones
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*b c"], *, train: bool) -> Float[Array, "*b c"]:
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, x.shape[-1:], jnp.float32)
+        running_var = self.variable("batch_stats", "var", jnp.ones, x.shape[-1:], jnp.float32)
+        if train:
+            axes = tuple(range(x.ndim - 1))
+            count = math.prod(x.shape[:-1])
+            mean = wide.mean(axes)
+            var = jnp.square(wide - mean).mean(axes)
+            if not self.is_initializing():
+                keep = self.momentum
+                running_mean.value = keep * running_mean.value + (1 - keep) * mean
+                running_var.value = keep * running_var.value + (1 - keep) * var * (count / max(count - 1, 1))
+        else:
+            mean, var = running_mean.value, running_var.value
+        y = (wide - mean) * lax.rsqrt(var + self.epsilon)
+        if self.affine:
+            y = y * self.param("scale", self.scale_init, x.shape[-1:]) + self.param("bias", zeros, x.shape[-1:])
+        return y.astype(x.dtype)
+
+
+def max_pool(
+    x: Float[Array, "b h w c"], window: int, stride: int, padding: int = 0, *, ceil_mode: bool = False
+) -> Float[Array, "b p q c"]:
+    """MaxPool2d. (B, H, W, C) -> (B, P, Q, C), P = (H + 2 * padding - window) // stride + 1, rounded up in ceil mode.
+
+    Ceil mode pads the bottom and right edges further with -inf; as in PyTorch a window must start inside the picture
+    or its left padding. Of equal values the first one gets the gradient, as in PyTorch.
+    """
+    pads = tuple(_pool_pads(n, window, stride, padding, ceil_mode) for n in x.shape[1:3])
+    return _max_pool(x, window, stride, pads)
+
+
+def _pool_pads(size: int, window: int, stride: int, padding: int, ceil_mode: bool) -> tuple[int, int]:
+    span = size + 2 * padding - window
+    out = (-(-span // stride) if ceil_mode else span // stride) + 1
+    if ceil_mode and (out - 1) * stride >= size + padding:
+        out -= 1
+    return padding, (out - 1) * stride + window - size - padding
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _max_pool(x, window, stride, pads):
+    return lax.reduce_window(x, -jnp.inf, lax.max, (1, window, window, 1), (1, stride, stride, 1), ((0, 0), *pads, (0, 0)))
+
+
+def _max_pool_backward(window, stride, pads, residuals, grad):
+    """XLA's select-and-scatter is serial on CPU: instead, each tap of the window claims what it won.
+
+    Taps are summed at the pooled resolution, one sum for each phase of the stride, and interleaved once at the end.
+    """
+    x, pooled = residuals
+    (batch, height, width, channels), (rows, cols) = x.shape, grad.shape[1:3]
+    (top, bottom), (left, right) = pads
+    padded = lax.pad(x, jnp.array(-jnp.inf, x.dtype), ((0, 0, 0), (top, bottom, 0), (left, right, 0), (0, 0, 0)))
+    high, wide = -(-max(padded.shape[1], height + top) // stride), -(-max(padded.shape[2], width + left) // stride)
+    phases = [[jnp.zeros((batch, high, wide, channels), grad.dtype)] * stride for _ in range(stride)]
+    unclaimed = jnp.ones(grad.shape, bool)
+    for i in range(window):
+        for j in range(window):
+            end = (batch, i + (rows - 1) * stride + 1, j + (cols - 1) * stride + 1, channels)
+            tap = lax.slice(padded, (0, i, j, 0), end, (1, stride, stride, 1))
+            won = unclaimed & (tap == pooled)
+            unclaimed &= ~won
+            (row, row_phase), (col, col_phase) = divmod(i, stride), divmod(j, stride)
+            share = lax.pad(
+                jnp.where(won, grad, 0),
+                jnp.zeros((), grad.dtype),
+                ((0, 0, 0), (row, high - rows - row, 0), (col, wide - cols - col, 0), (0, 0, 0)),
+            )
+            phases[row_phase][col_phase] += share
+    total = jnp.stack([jnp.stack(row, 3) for row in phases], 2).reshape(batch, high * stride, wide * stride, channels)
+    return (total[:, top : top + height, left : left + width],)
+
+
+def _max_pool_forward(x, window, stride, pads):
+    pooled = _max_pool(x, window, stride, pads)
+    return pooled, (x, pooled)
+
+
+_max_pool.defvjp(_max_pool_forward, _max_pool_backward)
+
+
+def flatten_channels_first(x: Float[Array, "b h w c"]) -> Float[Array, "b n"]:
+    """(B, H, W, C) -> (B, C * H * W) in C, H, W order, so that linear layers trained by PyTorch fit."""
+    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
+
+
+def _pair(size: Size) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
+
+
+def _pads(padding: Padding) -> tuple[tuple[int, int], tuple[int, int]]:
+    return ((padding, padding), (padding, padding)) if isinstance(padding, int) else padding

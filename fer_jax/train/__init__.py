@@ -1,0 +1,1 @@
+"""The training frame: state, optimisers, sharding, checkpoints and the loop. Knows a System by its protocol only."""
