@@ -6,7 +6,7 @@ imported by asking, for each of its leaves, for the tensor of that name.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -79,15 +79,18 @@ def import_tree(template: Any, tensors: Mapping[str, np.ndarray], renames: Renam
 
 def export_tree(tree: Any, renames: Renames) -> dict[str, np.ndarray]:
     """The inverse of `import_tree`: a state dict in PyTorch's names and layouts."""
-    return dict(_exported(jax.tree_util.tree_flatten_with_path(tree)[0], renames))
-
-
-def _exported(leaves: Iterable[tuple[Any, Any]], renames: Renames):
-    for path, leaf in leaves:
-        dotted = _dotted(path)
+    tensors = {}
+    for dotted, leaf in dotted_leaves(tree):
         permutation = _permutation(dotted, leaf.ndim)
         value = np.asarray(leaf)
-        yield torch_name(dotted, renames), value.transpose(np.argsort(permutation)) if permutation else value
+        tensors[torch_name(dotted, renames)] = value.transpose(np.argsort(permutation)) if permutation else value
+    return tensors
+
+
+def dotted_leaves(tree: Any) -> Iterator[tuple[str, Any]]:
+    """(dotted path, leaf) of every leaf."""
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        yield _dotted(path), leaf
 
 
 def _permutation(dotted: str, rank: int) -> tuple[int, ...] | None:

@@ -1,11 +1,9 @@
 """What the training loop, the evaluation and the tools know of a system."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple, Protocol
 
-import flax.struct
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from fer_jax.train.state import TrainState
@@ -13,25 +11,7 @@ from fer_jax.train.state import TrainState
 Batch = Mapping[str, Mapping[str, jax.Array]]  # stream -> field -> (B, ...)
 
 
-@flax.struct.dataclass
-class Mean:
-    """A metric's contribution of one step: the loop logs sum(total) / sum(count), nothing while the count is 0."""
-
-    total: jax.Array
-    count: jax.Array
-
-    @classmethod
-    def of(cls, value: jax.Array) -> "Mean":
-        """A value that every step has."""
-        return cls(value, jnp.ones((), jnp.int32))
-
-    @classmethod
-    def absent(cls, dtype: Any = jnp.float32) -> "Mean":
-        """A value that this step does not have: a network that was not updated."""
-        return cls(jnp.zeros((), dtype), jnp.zeros((), jnp.int32))
-
-
-Metrics = Mapping[str, Mean]
+Metrics = Mapping[str, jax.Array]  # scalars of one step; a phase reports what it computed
 
 
 class DataSpec(NamedTuple):
@@ -50,8 +30,17 @@ class System(Protocol):
         """A new state."""
         ...
 
-    def train_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
-        """One step. `key` is already folded with the step."""
+    def phase(self, step: int) -> Hashable:
+        """What is due after `step` completed steps, decided on the host. Each value is one compiled program.
+
+        A `lax.cond` on the device would do, but inside one XLA's CPU backend runs convolutions 15 times slower.
+        """
+        ...
+
+    def train_step(
+        self, state: TrainState, batch: Batch, key: jax.Array, phase: Any
+    ) -> tuple[TrainState, Metrics]:
+        """One step. `key` is already folded with the step; `phase` is static."""
         ...
 
     def eval_step(self, state: TrainState, batch: Batch) -> Mapping[str, jax.Array]:

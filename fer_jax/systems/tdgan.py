@@ -23,7 +23,7 @@ from fer_jax.eval.metrics import classification
 from fer_jax.losses.classification import cross_entropy
 from fer_jax.losses.reconstruction import l1, l2
 from fer_jax.models import tdgan as models
-from fer_jax.systems.base import Batch, DataSpec, Mean, Metrics
+from fer_jax.systems.base import Batch, DataSpec, Metrics
 from fer_jax.train import optim
 from fer_jax.train.state import NetState, TrainState
 
@@ -50,6 +50,13 @@ class Noise(NamedTuple):
     generate: jax.Array
     con_fr: jax.Array
     con_er: jax.Array
+
+
+class Due(NamedTuple):
+    """The discriminators that a step updates."""
+
+    dis_fr: bool
+    dis_er: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,31 +169,45 @@ class Tdgan:
 
     # ---- updates ----
 
-    def train_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
+    def phase(self, step: int) -> Due:
+        """Which discriminators the step after `step` completed ones updates."""
+        counter = step % self.data.steps_per_epoch if self.restart_counter else step
+        return Due(dis_fr=counter % self.d_fr_every == 0, dis_er=counter % self.d_er_every == 0)
+
+    def train_step(self, state: TrainState, batch: Batch, key: jax.Array, due: Due) -> tuple[TrainState, Metrics]:
         """One step of section 3 of the spec, with fresh noise."""
         noise_key, dropout_key = jax.random.split(key)
-        return self.update(state, batch, self.draw_noise(noise_key, batch["face"]["image"].shape[0]), dropout_key)
+        noise = self.draw_noise(noise_key, batch["face"]["image"].shape[0])
+        return self.update(state, batch, noise, dropout_key, due)
 
     def update(
-        self, state: TrainState, batch: Batch, noise: Noise, key: jax.Array | None
+        self, state: TrainState, batch: Batch, noise: Noise, key: jax.Array | None, due: Due
     ) -> tuple[TrainState, Metrics]:
         """One step on given noise. Without a key dropout is off (parity)."""
         head_key, fr_key, er_key, gen_key = (None,) * 4 if key is None else jax.random.split(key, 4)
         nets, gen = dict(state.nets), state.nets["gen"].params
         face, expression = batch["face"]["image"], batch["expression"]["image"]
-        counter = state.step % self.data.steps_per_epoch if self.restart_counter else state.step
 
         (generated, codes), pull_back = jax.vjp(lambda p: self.generate(p, face, expression, noise.generate), gen)
         m_er, (head_grads, code_grad) = jax.value_and_grad(self.m_er_loss)(
             (nets["er_head"].params, codes.expression), batch["expression"]["expression"], head_key
         )
         nets["er_head"] = nets["er_head"].update(head_grads, self.tx["er_head"])
-        nets["dis_fr"], real_features, fr_metrics = self._update_dis_fr(
-            counter % self.d_fr_every == 0, nets["dis_fr"], face, batch["face"]["identity"], generated, fr_key
-        )
-        nets["dis_er"], er_metrics = self._update_dis_er(
-            counter % self.d_er_every == 0, nets["dis_er"], expression, batch["expression"]["expression"], generated, er_key
-        )
+        metrics = {"m_er/loss": m_er}
+        if due.dis_fr:
+            grads, (terms, real_features) = jax.grad(self.dis_fr_loss, has_aux=True)(
+                nets["dis_fr"].params, face, batch["face"]["identity"], generated, fr_key
+            )
+            nets["dis_fr"] = nets["dis_fr"].update(grads, self.tx["dis_fr"])
+            metrics |= {f"dis_fr/{name}": value for name, value in terms.items()}
+        else:
+            real_features = self.dis_fr.apply({"params": nets["dis_fr"].params}, face, method="trunk")
+        if due.dis_er:
+            grads, terms = jax.grad(self.dis_er_loss, has_aux=True)(
+                nets["dis_er"].params, expression, batch["expression"]["expression"], generated, er_key
+            )
+            nets["dis_er"] = nets["dis_er"].update(grads, self.tx["dis_er"])
+            metrics |= {f"dis_er/{name}": value for name, value in terms.items()}
 
         judges = {name: nets[name].params for name in ("dis_fr", "dis_er")}
 
@@ -204,37 +225,8 @@ class Tdgan:
         grads = jax.tree.map(jnp.add, grads, first_pass)
         nets["gen"] = nets["gen"].update(grads, self.tx["gen"], ema_decay=self.ema_decay)
 
-        gen_metrics = {f"gen/{name}": Mean.of(value) for name, value in terms.items()} | {"gen/total": Mean.of(total)}
-        metrics = {"m_er/loss": Mean.of(m_er)} | fr_metrics | er_metrics | gen_metrics
+        metrics |= {f"gen/{name}": value for name, value in terms.items()} | {"gen/total": total}
         return state.replace(step=state.step + 1, nets=nets), metrics  # type: ignore[attr-defined]
-
-    def _update_dis_fr(self, due, net: NetState, face, identity, generated, key):
-        """(network, D_FR's features of the real faces from before the update, metrics)."""
-
-        def update(net):
-            grads, (terms, features) = jax.grad(self.dis_fr_loss, has_aux=True)(
-                net.params, face, identity, generated, key
-            )
-            metrics = {f"dis_fr/{name}": Mean.of(value) for name, value in terms.items()}
-            return net.update(grads, self.tx["dis_fr"]), features, metrics
-
-        def keep(net):
-            features = self.dis_fr.apply({"params": net.params}, face, method="trunk")
-            return net, features, {f"dis_fr/{name}": Mean.absent(generated.dtype) for name in ("real", "fake")}
-
-        return jax.lax.cond(due, update, keep, net)
-
-    def _update_dis_er(self, due, net: NetState, expression, label, generated, key):
-        names = ("real", "fake") if self.d_er_fake_class else ("real",)
-
-        def update(net):
-            grads, terms = jax.grad(self.dis_er_loss, has_aux=True)(net.params, expression, label, generated, key)
-            return net.update(grads, self.tx["dis_er"]), {f"dis_er/{name}": Mean.of(terms[name]) for name in names}
-
-        def keep(net):
-            return net, {f"dis_er/{name}": Mean.absent(generated.dtype) for name in names}
-
-        return jax.lax.cond(due, update, keep, net)
 
     # ---- use ----
 
@@ -288,13 +280,13 @@ def build(config, data: DataSpec) -> Tdgan:
     dtype = optim.compute_dtype(config.precision)
     width, hidden, dropout = model.width, model.hidden, model.dropout
     expressions, identities = len(data.classes["expression"]), len(data.classes["identity"])
-    rates = {"gen": optimiser.gen_lr, "er_head": optimiser.er_head_lr, "dis_fr": optimiser.dis_fr_lr, "dis_er": optimiser.dis_er_lr}
+    names = ("gen", "er_head", "dis_fr", "dis_er")
     return Tdgan(
         gen=models.Generator(data.channels, width, model.noise, model.blocks, dtype),
         er_head=models.Head(expressions, hidden, dropout, dtype),
         dis_fr=models.Discriminator(identities + 1, width, hidden, dropout, dtype),
         dis_er=models.Discriminator(expressions + config.d_er_fake_class, width, hidden, dropout, dtype),
-        tx={name: optim.adam(optimiser.lr if rate is None else rate, optimiser.b1, optimiser.b2) for name, rate in rates.items()},
+        tx={n: optim.adam(optimiser[f"{n}_lr"] or optimiser.lr, optimiser.b1, optimiser.b2) for n in names},
         data=data,
         weights=LossWeights(**config.loss),
         d_fr_every=config.d_fr_every,

@@ -1,0 +1,149 @@
+"""Data sets, splits, and batches. `open_data` is what the commands call.
+
+Nothing heavy is imported here: the processes that render pictures import this package too.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fer_jax.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """The streams of a run, opened: tables by split, and how their pictures are seen.
+
+    Attributes:
+      config: `config.data`.
+      tables: stream -> split -> Table.
+    """
+
+    config: Any
+    seed: int
+    tables: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def spec(self):
+        """What a system is built from, a `fer_jax.systems.base.DataSpec`."""
+        from fer_jax.systems.base import DataSpec
+
+        classes: dict[str, tuple[str, ...]] = {}
+        for name, stream in self.config.streams.items():
+            if name in self.tables:
+                classes |= self.tables[name]["train"].classes
+            else:  # not opened, see open_data
+                classes["identity"] = tuple(map(str, range(stream.identities)))
+        return DataSpec(self.config.image_size, self.config.channels, self.plan.steps_per_epoch, classes)
+
+    @property
+    def plan(self):
+        """The order of training."""
+        from fer_jax.data.pipeline import Plan
+
+        lengths = {name: len(tables["train"]) for name, tables in self.tables.items()}
+        return Plan(lengths, self.config.batch_size, self.seed, self.config.fixed_pairs)
+
+    def train(self, first_step: int, last_step: int) -> Iterator[Any]:
+        """This host's batches of the training steps."""
+        from fer_jax.data.pipeline import train_batches
+
+        streams = self._streams("train", training=True)
+        return train_batches(streams, self.plan, first_step=first_step, last_step=last_step, shard=_this_host())
+
+    def evaluate(self, split: str) -> Iterator[Any]:
+        """This host's batches of a split of the evaluated stream, every example once."""
+        from fer_jax.data.pipeline import eval_batches
+
+        streams = self._streams(split, training=False, only=self.config.evaluate)
+        return eval_batches(streams, self.config.eval_batch_size, shard=_this_host())
+
+    def some(self, split: str, count: int) -> Any:
+        """One batch of `count` examples with all streams, spread over the split, for sample sheets."""
+        from fer_jax.data.pipeline import eval_batches
+
+        streams = {}
+        for name, stream in self._streams(split, training=False).items():
+            table = stream.table
+            step = max(len(table) // count, 1)
+            streams[name] = stream._replace(table=table.where(slice(0, step * count, step)))
+        return next(iter(eval_batches(streams, count, count=count)))
+
+    def _streams(self, split: str, *, training: bool, only: str = ""):
+        from fer_jax.data.ops import view
+        from fer_jax.data.pipeline import Stream
+
+        streams = {}
+        for name, tables in self.tables.items():
+            if only and name != only:
+                continue
+            config = self.config.streams[name]
+            seen = config.train_view if training else config.eval_view
+            pixels = view(image_size=self.config.image_size, channels=self.config.channels, **seen)
+            # Only the evaluated stream is split: the others are the same pictures throughout.
+            streams[name] = Stream(tables[split if name == self.config.evaluate else "train"], pixels)
+        return streams
+
+    def check_batch(self, devices: int) -> None:
+        """Batches must divide evenly among the devices.
+
+        Raises:
+          UsageError: they do not.
+        """
+        for field in ("batch_size", "eval_batch_size"):
+            if self.config[field] < 1 or self.config[field] % devices:
+                raise UsageError(f"config.data.{field}: {self.config[field]} is not a multiple of the {devices} devices")
+
+
+def _this_host():
+    import jax
+
+    from fer_jax.data.pipeline import Shard
+
+    return Shard(jax.process_index(), jax.process_count())
+
+
+def open_data(config, *, training: bool = True) -> Data:
+    """Prepares (on first use) and opens every stream of `config.data`.
+
+    When not `training`, streams whose number of identities the config gives are left out: what evaluation needs to
+    know of them is that number.
+
+    Raises:
+      UsageError: what is missing or wrong, and what to do.
+    """
+    from fer_jax.data.registry import open_source
+    from fer_jax.data.splits import fold_splits, own_splits
+    from fer_jax.data.table import Records, Table
+
+    data, opened = config.data, {}
+    if data.evaluate not in data.streams:
+        raise UsageError(f"config.data.evaluate: {data.evaluate!r} is not one of {', '.join(data.streams)}")
+
+    def records_of(stream) -> Records:
+        options = stream.options.to_dict()
+        request = (stream.source, stream.path, tuple(sorted(options.items())))
+        if request not in opened:
+            builder = open_source(
+                stream.source, data_dir=data.data_dir or None, skip_bad=data.skip_bad, path=stream.path, options=options
+            )
+            opened[request] = Records(builder)
+        return opened[request]
+
+    shares = {"validation": data.validation_fraction, "seed": data.split_seed}
+    evaluated = data.streams[data.evaluate]
+    records, fields = records_of(evaluated), tuple(evaluated.labels)
+    if data.folds:
+        splits = fold_splits(records, fields, folds=data.folds, fold=data.fold, **shares)
+    else:
+        splits = own_splits(records, fields, test=data.test_fraction, **shares)
+    tables = {data.evaluate: splits}
+    for name, stream in data.streams.items():
+        if name != data.evaluate and (training or stream.identities == 0):
+            other = records_of(stream)
+            # Where both streams read one set, no person of its test pictures may come in through the other stream.
+            rows = splits["train"].rows if other is records else other.splits["train"]
+            fields = tuple(stream.labels)
+            table = Table.of(other, rows, fields)
+            tables[name] = {"train": table.first_identities(stream.identities) if "identity" in fields else table}
+    return Data(data, config.seed, tables)

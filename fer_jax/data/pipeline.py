@@ -1,0 +1,166 @@
+"""From tables to batches: which rows step t sees, and the tf.data pipeline that reads, decodes and batches them.
+
+The rows of a step are a function of (seed, step) alone: any step can be the first one, and any number of hosts sees
+the same global batches, of which each reads its own part.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from fer_jax.data.table import Table
+
+PixelOp = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # (uint8 picture, seed (2,)) -> float32 picture
+NumpyBatch = dict[str, dict[str, np.ndarray]]
+
+
+class Stream(NamedTuple):
+    """One picture of each example: where it comes from, and how it is seen."""
+
+    table: Table
+    pixels: PixelOp
+
+
+class Shard(NamedTuple):
+    """This host's part of every global batch."""
+
+    index: int = 0
+    count: int = 1
+
+    def rows(self, batch_size: int) -> slice:
+        """The part of a global batch that is this host's."""
+        local = batch_size // self.count
+        return slice(self.index * local, (self.index + 1) * local)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Which positions of every stream make up the batch of a step.
+
+    An epoch has as many examples as the longest stream; shorter ones are gone through again. With fixed pairs example
+    i always joins position i modulo each stream's length (the reference's habit) and shuffling only permutes pairs;
+    otherwise every epoch pairs anew. The last batch of an epoch is topped up with its first examples, so that all
+    batches have one shape and every example is seen (the reference's last batch is smaller).
+    """
+
+    lengths: Mapping[str, int]
+    batch_size: int
+    seed: int
+    fixed_pairs: bool = True
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch."""
+        return -(-max(self.lengths.values()) // self.batch_size)
+
+    def positions(self, step: int) -> dict[str, np.ndarray]:
+        """Stream -> (batch_size,) positions in its table."""
+        epoch, within = divmod(step, self.steps_per_epoch)
+        chosen = slice(within * self.batch_size, (within + 1) * self.batch_size)
+        return {name: order[chosen] for name, order in self._epoch(epoch).items()}
+
+    @functools.lru_cache(maxsize=2)  # noqa: B019 - one plan a run
+    def _epoch(self, epoch: int) -> dict[str, np.ndarray]:
+        longest = max(self.lengths.values())
+        rng = np.random.default_rng([self.seed, epoch])
+        order = rng.permutation(longest)
+        orders = {}
+        for name, length in self.lengths.items():
+            if self.fixed_pairs or length == longest:
+                own = order % length
+            else:  # whole permutations of the shorter stream, one after another
+                own = np.concatenate([rng.permutation(length) for _ in range(-(-longest // length))])[:longest]
+            orders[name] = np.resize(own, self.steps_per_epoch * self.batch_size)
+        return orders
+
+    def __hash__(self) -> int:
+        return hash((tuple(self.lengths.items()), self.batch_size, self.seed, self.fixed_pairs))
+
+
+def train_batches(
+    streams: Mapping[str, Stream], plan: Plan, *, first_step: int, last_step: int, shard: Shard = Shard()
+) -> Iterator[NumpyBatch]:
+    """Batches of steps first_step..last_step-1: stream -> {"image": (local, S, S, C), label: (local, ...)}."""
+    mine = shard.rows(plan.batch_size)
+    local = mine.stop - mine.start
+
+    def choose(step: int):
+        positions = {name: order[mine] for name, order in plan.positions(step).items()}
+        # What a random operation draws depends on the example's place in the run, not on who reads it.
+        counters = step * plan.batch_size + np.arange(mine.start, mine.stop)
+        return positions, counters
+
+    return _batches(streams, choose, range(first_step, last_step), local, plan.seed)
+
+
+def eval_batches(
+    streams: Mapping[str, Stream], batch_size: int, *, shard: Shard = Shard(), count: int | None = None
+) -> Iterator[NumpyBatch]:
+    """Every example once, in order, in batches of one shape; "mask" (local,) is False on padding.
+
+    Shorter streams start again; `count` stops after so many examples.
+    """
+    mine = shard.rows(batch_size)
+    total = max(len(stream.table) for stream in streams.values()) if count is None else count
+
+    def choose(step: int):
+        at = step * batch_size + np.arange(mine.start, mine.stop)
+        positions = {name: np.where(at < total, at, 0) % len(stream.table) for name, stream in streams.items()}
+        return positions, at
+
+    steps = range(-(-total // batch_size))
+    for step, batch in zip(steps, _batches(streams, choose, steps, mine.stop - mine.start, 0), strict=True):
+        at = step * batch_size + np.arange(mine.start, mine.stop)
+        yield {**batch, "mask": {"mask": at < total}}
+
+
+def _batches(streams, choose, steps: range, local: int, seed: int) -> Iterator[NumpyBatch]:
+    """The one pipeline: choose rows -> read own records -> decode and look, one picture at a time -> batch."""
+    names = list(streams)
+    parse = {name: _image_parser(streams[name].table) for name in names}
+    labels = [(name, field, column) for name in names for field, column in streams[name].table.labels.items()]
+
+    def read(step):
+        positions, counters = choose(int(step))
+        records = [np.array(streams[name].table.read(positions[name]), object) for name in names]
+        return [*records, *(column[positions[name]] for name, _, column in labels), counters.astype(np.int64)]
+
+    types = [tf.string] * len(names) + [tf.as_dtype(column.dtype) for _, _, column in labels] + [tf.int64]
+    shapes = [()] * len(names) + [column.shape[1:] for _, _, column in labels] + [()]
+
+    def read_in_graph(step):
+        values = tf.numpy_function(read, [step], types, stateful=False)
+        return tuple(tf.ensure_shape(v, (local, *shape)) for v, shape in zip(values, shapes, strict=True))
+
+    def look(*values):
+        records, own_labels, counter = values[: len(names)], values[len(names) : -1], values[-1]
+        example: dict[str, dict[str, Any]] = {}
+        for i, (name, record) in enumerate(zip(names, records, strict=True)):
+            draw = tf.stack([tf.constant(seed * 16 + 2 * i, tf.int64), counter])
+            example[name] = {"image": streams[name].pixels(parse[name](record), draw)}
+        for (name, field, column), value in zip(labels, own_labels, strict=True):
+            example[name][field] = tf.cast(value, tf.int32) if np.issubdtype(column.dtype, np.integer) else value
+        return example
+
+    data = tf.data.Dataset.range(steps.start, steps.stop).map(read_in_graph, num_parallel_calls=2).unbatch()
+    data = data.map(look, num_parallel_calls=tf.data.AUTOTUNE).batch(local, drop_remainder=True).prefetch(4)
+    options = tf.data.Options()
+    options.deterministic = True
+    return data.with_options(options).as_numpy_iterator()
+
+
+def _image_parser(table: Table) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Serialised example -> uint8 (H, W, C)."""
+    feature = tfds.features.FeaturesDict({"image": table.records.builder.info.features["image"]})
+    channels = feature["image"].shape[-1]
+
+    def parse(serialised):
+        encoded = feature.deserialize_example(serialised, decoders={"image": tfds.decode.SkipDecoding()})["image"]
+        return tf.io.decode_image(encoded, channels=channels, expand_animations=False)
+
+    return parse

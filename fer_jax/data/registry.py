@@ -1,0 +1,83 @@
+"""Data sets by name: each is a file of `fer_jax.data.sources` with a function `builder`."""
+
+import contextlib
+import fcntl
+import hashlib
+import importlib
+import inspect
+import io
+import pkgutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from absl import logging
+
+from fer_jax.data import sources
+from fer_jax.errors import UsageError
+
+
+def available() -> list[str]:
+    """Names of the data sets."""
+    return sorted(module.name for module in pkgutil.iter_modules(sources.__path__))
+
+
+def open_source(name: str, *, data_dir: str | None, skip_bad: bool, path: str, options: Mapping[str, Any]):
+    """The prepared TFDS builder of a data set; prepares it first where that has not been done.
+
+    Args:
+      name: of the data set.
+      data_dir: TFDS folder; None = TFDS's default.
+      skip_bad: leave out pictures that cannot be decoded instead of stopping at the first.
+      path: where the user's files lie, for sets that cannot be made here; "" = the default place.
+      options: the data set's own.
+
+    Raises:
+      UsageError: no such data set, an option that it does not take, or its files are missing or bad.
+    """
+    if name not in available():
+        raise UsageError(f"config.data: unknown source {name!r}; have {', '.join(available())}")
+    make = importlib.import_module(f"fer_jax.data.sources.{name}").builder
+    takes = set(inspect.signature(make).parameters)
+    given = {"data_dir": data_dir, **options}
+    if "skip_bad" in takes:
+        given["skip_bad"] = skip_bad
+    if path:
+        given["path"] = path
+    if unknown := sorted(set(given) - takes):
+        raise UsageError(f"config.data: {name} takes no {', '.join(unknown)}; it takes {', '.join(sorted(takes))}")
+    try:
+        builder = make(**given)
+    except ValueError as error:
+        raise UsageError(f"config.data: {error}") from error
+    with _one_at_a_time(builder):
+        if not _prepared(builder):
+            logging.info("preparing %s in %s", name, builder.data_dir)
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints two lines about its folder
+                builder.download_and_prepare(file_format="array_record")
+        except OSError as error:
+            raise UsageError(f"{name}: cannot be written to {builder.data_dir}: {error.strerror or error}") from error
+    return builder
+
+
+def _prepared(builder) -> bool:
+    return Path(builder.data_dir).exists()
+
+
+@contextlib.contextmanager
+def _one_at_a_time(builder) -> Iterator[None]:
+    """Processes that share a TFDS folder prepare a set once: the others wait and find it there."""
+    folder = Path(builder.data_dir)
+    if _prepared(builder):
+        yield
+        return
+    root = folder.parents[2] if len(folder.parents) > 2 else folder.parent
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = (root / f".{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}.lock").open("w")
+    except OSError as error:
+        raise UsageError(f"config.data.data_dir: {root} cannot be written: {error.strerror}") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

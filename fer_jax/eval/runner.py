@@ -1,0 +1,64 @@
+"""Figures of a whole split, and sample sheets, from a state or a workdir."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+
+from fer_jax.data import Data
+from fer_jax.report import images, plots
+from fer_jax.train.shard import Runner
+from fer_jax.train.state import TrainState
+
+
+def evaluate(runner: Runner, state: TrainState, data: Data, split: str) -> dict[str, Any]:
+    """The system's figures of a split, from every example once."""
+    collected: list[Any] = []
+    for batch in data.evaluate(split):
+        batch = dict(batch)
+        mask = runner.to_devices(batch.pop("mask"))
+        outputs = runner.eval_step(state, runner.to_devices(batch))
+        collected.append(jax.device_get({**outputs, "mask": runner.gather(mask)["mask"]}))
+    mask = np.concatenate([outputs["mask"] for outputs in collected])
+    whole = {
+        name: np.concatenate([outputs[name] for outputs in collected])[mask] for name in collected[0] if name != "mask"
+    }
+    return runner.system.score(whole)
+
+
+def write_evaluation(workdir: Path, split: str, figures: dict[str, Any], about: dict[str, Any], data: Data) -> Path:
+    """Writes eval/<split>.json and the confusion matrices; host 0 calls it."""
+    path = workdir / "eval" / f"{split}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = data.spec.classes["expression"]
+    path.write_text(json.dumps({**about, "split": split, "classes": names, **figures}, indent=2) + "\n")
+    matrices = {
+        f"{name}: {split}, accuracy {values['accuracy']:.3f}": values["confusion"]
+        for name, values in figures.items()
+        if "confusion" in values
+    }
+    if matrices:
+        plots.confusion(workdir / "plots" / f"confusion_{split}.png", matrices, names)
+    return path
+
+
+def write_sample(runner: Runner, state: TrainState, data: Data, workdir: Path, step: int, *, split: str, rows: int) -> Path:
+    """Writes samples/<step>.png: the same pictures and the same noise at every step."""
+    batch = dict(data.some(split, rows))
+    batch.pop("mask")
+    columns = runner.sample(state, runner.to_devices(batch, split=False), runner.key)
+    path = workdir / "samples" / f"{step:09d}.png"
+    if jax.process_index() == 0:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        images.sheet(jax.device_get(columns)).save(path)
+    return path
+
+
+def log_figures(title: str, figures: dict[str, Any]) -> None:
+    """One console line for each recogniser."""
+    for name, values in figures.items():
+        numbers = ", ".join(f"{k} {v:.4f}" for k, v in values.items() if isinstance(v, float))
+        logging.info("%s: %s: %s (%d pictures)", title, name, numbers, values.get("examples", 0))

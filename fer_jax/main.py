@@ -1,0 +1,41 @@
+"""Trains, evaluates or samples a system: python -m fer_jax.main --config=configs/tdgan.py[:variant]."""
+
+import os
+import sys
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from fer_jax.errors import UsageError
+
+MODES = ("train", "eval", "sample")
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, with its variant after a colon.", lock_config=True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; default: runs/<config>[-<variant>].")
+_MODE = flags.DEFINE_enum("mode", "train", MODES, "train goes on from whatever the workdir holds.")
+_STEP = flags.DEFINE_integer("step", None, "eval, sample: the checkpoint's step; default: the selected one.")
+_SPLIT = flags.DEFINE_enum("split", "test", ("train", "validation", "test"), "eval, sample: the split.")
+
+
+def run() -> None:
+    """Does what the parsed flags say."""
+    if not flags.FLAGS["config"].present:
+        raise UsageError("--config: missing; e.g. --config=configs/tdgan.py:tiny")
+    from fer_jax import runtime
+
+    folder = Path(_WORKDIR.value or runtime.default_workdir(flags.FLAGS["config"].config_filename))
+    runtime.start()
+    from fer_jax.eval import command
+    from fer_jax.train import loop
+
+    if _MODE.value == "train":
+        loop.train(_CONFIG.value, folder)
+    else:
+        command.evaluate_workdir(_CONFIG.value, folder, step=_STEP.value, split=_SPLIT.value, mode=_MODE.value)
+
+
+if __name__ == "__main__":
+    from fer_jax.cli import call
+
+    call(run, sys.argv)

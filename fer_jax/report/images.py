@@ -1,0 +1,47 @@
+"""Sheets, strips and GIFs of pictures in [0, 1]."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+_GAP = 2
+_HEADER = 14
+
+
+def to_bytes(pictures: np.ndarray) -> np.ndarray:
+    """Values in [0, 1] -> uint8, rounded (the reference truncates), values outside cut off."""
+    return np.round(np.clip(pictures, 0, 1) * 255).astype(np.uint8)
+
+
+def sheet(columns: Mapping[str, np.ndarray], *, scale: int | None = None) -> Image.Image:
+    """One row for each example, one titled column for each name. Columns are (N, H, W, 1 or 3) in [0, 1].
+
+    Small pictures are enlarged by a whole factor `scale`; None makes them at least 96 pixels high.
+    """
+    arrays = [to_bytes(np.asarray(column)) for column in columns.values()]
+    count, height, width = arrays[0].shape[:3]
+    scale = scale or max(1, -(-96 // height))
+    cell_height, cell_width = height * scale + _GAP, width * scale + _GAP
+    canvas = Image.new("RGB", (len(arrays) * cell_width + _GAP, count * cell_height + _GAP + _HEADER), "white")
+    draw = ImageDraw.Draw(canvas)
+    for column, (name, pictures) in enumerate(zip(columns, arrays, strict=True)):
+        draw.text((_GAP + column * cell_width + 2, 1), name, fill="black")
+        for row, picture in enumerate(pictures):
+            at = (_GAP + column * cell_width, _HEADER + row * cell_height)
+            canvas.paste(enlarge(picture, scale), at)
+    return canvas
+
+
+def enlarge(picture: np.ndarray, scale: int = 1) -> Image.Image:
+    """uint8 (H, W, 1 or 3) -> RGB picture, enlarged by a whole factor."""
+    image = Image.fromarray(np.repeat(picture, 3, -1) if picture.shape[-1] == 1 else picture)
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+
+
+def save_gif(path: Path, pictures: Sequence[np.ndarray], *, milliseconds: int, scale: int = 1) -> None:
+    """An endless GIF of pictures (H, W, 1 or 3) in [0, 1]."""
+    frames = [enlarge(to_bytes(np.asarray(picture)), scale) for picture in pictures]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=milliseconds, loop=0)

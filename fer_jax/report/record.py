@@ -1,0 +1,98 @@
+"""metrics.jsonl, the record of a run; TensorBoard events and curves are drawn from it.
+
+One JSON object a line: {"step": ..., "kind": "train" | "eval" | ..., name: value, ...}.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+FILE = "metrics.jsonl"
+
+
+def read(workdir: Path) -> list[dict[str, Any]]:
+    """All rows; a last line that a crash cut short is left out."""
+    path = workdir / FILE
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
+
+
+class Record:
+    """Appends rows to the record and to TensorBoard's events. Only host 0 has one.
+
+    Opened at step n it drops rows beyond n, which a run that died may have left behind its last checkpoint, so that no
+    row is ever repeated.
+    """
+
+    def __init__(self, workdir: Path, step: int):
+        kept = [row for row in read(workdir) if row["step"] <= step]
+        path = workdir / FILE
+        partial = path.with_suffix(".tmp")
+        partial.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        partial.replace(path)
+        self._file = path.open("a")
+        self._events = _Events(workdir / "tensorboard")
+        for row in kept:
+            self._events.write(row)
+
+    def write(self, step: int, kind: str, values: Mapping[str, float]) -> None:
+        """Adds one row."""
+        row = {"step": step, "kind": kind, **values}
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+        self._events.write(row)
+
+    def close(self) -> None:
+        """Closes both files."""
+        self._file.close()
+        self._events.close()
+
+
+class _Events:
+    """TensorBoard scalars. tf.summary.scalar would need the tensorboard package; the plugin metadata is enough."""
+
+    def __init__(self, folder: Path):
+        import tensorflow as tf
+
+        for old in folder.glob("events.out.tfevents.*"):  # drawn anew from the record
+            old.unlink()
+        self._tf = tf
+        self._writer = tf.summary.create_file_writer(str(folder))
+        self._metadata = tf.compat.v1.SummaryMetadata()
+        self._metadata.plugin_data.plugin_name = "scalars"
+        self._metadata.data_class = 1  # DATA_CLASS_SCALAR
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        with self._writer.as_default():
+            for name, value in row.items():
+                if name not in ("step", "kind") and isinstance(value, int | float):
+                    tag = f"{row['kind']}/{name}"
+                    self._tf.summary.write(tag, float(value), step=row["step"], metadata=self._metadata)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def non_finite(values: Mapping[str, float]) -> list[str]:
+    """Names of the values that are NaN or infinite."""
+    return sorted(name for name, value in values.items() if not math.isfinite(value))
+
+
+def series(rows: Iterable[Mapping[str, Any]], kind: str) -> dict[str, tuple[list[int], list[float]]]:
+    """name -> (steps, values) of the rows of one kind."""
+    found: dict[str, tuple[list[int], list[float]]] = {}
+    for row in rows:
+        if row["kind"] == kind:
+            for name, value in row.items():
+                if name not in ("step", "kind"):
+                    steps, values = found.setdefault(name, ([], []))
+                    steps.append(row["step"])
+                    values.append(value)
+    return found

@@ -1,0 +1,196 @@
+"""Training from start, or from where a workdir stands, to the end."""
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+
+from fer_jax import systems, workdir
+from fer_jax.data import Data, open_data
+from fer_jax.errors import RunFailed, UsageError
+from fer_jax.eval import runner as evaluation
+from fer_jax.eval.metrics import flatten
+from fer_jax.report import console, plots, record
+from fer_jax.train.checkpoint import Checkpoints
+from fer_jax.train.shard import Runner
+from fer_jax.train.state import TrainState, parameter_counts
+
+_IN_FLIGHT = 2  # steps given to the devices before the host waits for the oldest
+
+
+@dataclasses.dataclass
+class Run:
+    """One training run: what is trained, on what, and where it is written."""
+
+    config: Any
+    folder: Path
+    data: Data
+    runner: Runner
+    checkpoints: Checkpoints
+    record: record.Record | None  # host 0's
+
+    @property
+    def total_steps(self) -> int:
+        """Where the run ends: `run.steps`, or as many epochs as `run.epochs` says."""
+        return self.config.run.steps or self.config.run.epochs * self.data.plan.steps_per_epoch
+
+    def write(self, step: int, kind: str, values: dict[str, float]) -> None:
+        """Adds a row to the record, on host 0."""
+        if self.record:
+            self.record.write(step, kind, values)
+
+
+def train(config, folder: Path) -> dict[str, Any]:
+    """Trains to the end and evaluates the selected checkpoint on the test split; returns its figures.
+
+    Raises:
+      UsageError: bad data, config or workdir.
+      RunFailed: a loss became NaN or infinite.
+    """
+    workdir.claim(folder, config)
+    data = open_data(config)
+    data.check_batch(jax.device_count())
+    runner = Runner(systems.build(config, data.spec), config.seed)
+    checkpoints = Checkpoints(folder)
+    state, start = _start(runner, checkpoints)
+    _describe(config, data, state, start)
+    run = Run(config, folder, data, runner, checkpoints, record.Record(folder, start) if _speaks() else None)
+    try:
+        if start < run.total_steps:
+            state = _steps(run, state, start)
+        return _finish(run, state)
+    finally:
+        checkpoints.close()
+        if run.record:
+            run.record.close()
+
+
+def _start(runner: Runner, checkpoints: Checkpoints) -> tuple[TrainState, int]:
+    if (latest := checkpoints.latest) is not None:
+        return checkpoints.restore(latest, runner.abstract_state()), latest
+    return runner.init(), 0
+
+
+def _steps(run: Run, state: TrainState, start: int) -> TrainState:
+    """The loop: nothing on the host but handing over batches, and a report every `log_every` steps."""
+    total, plan = run.total_steps, run.config.run
+    batches = run.data.train(start, total)
+    clock = console.Clock(start, total, run.config.data.batch_size)
+    programs, window, key = {}, [], run.runner.key
+    for step in range(start + 1, total + 1):
+        waiting = time.monotonic()
+        batch = run.runner.to_devices(next(batches))
+        clock.waited(time.monotonic() - waiting)
+        phase = run.runner.system.phase(step - 1)
+        if phase not in programs:
+            compiling = time.monotonic()
+            programs[phase] = _compile(run, phase, state, batch)
+            clock.pause(time.monotonic() - compiling)
+        with jax.transfer_guard("disallow"):
+            state, metrics = programs[phase](state, batch, key)
+        window.append(metrics)
+        if len(window) > _IN_FLIGHT:
+            jax.block_until_ready(window[-1 - _IN_FLIGHT])
+        if step % plan.log_every == 0 or step == total:
+            _report(run, step, window, clock)
+            window = []
+        paused = time.monotonic()
+        if _after(run, state, step):
+            clock.pause(time.monotonic() - paused)
+    return state
+
+
+def _compile(run: Run, phase: Any, state: TrainState, batch: Any):
+    """A phase's one executable: a batch of another shape is an error, not another compilation."""
+    begin = time.monotonic()
+    lowered = run.runner.train_step(phase).lower(state, batch, run.runner.key)
+    traced = time.monotonic()
+    compiled = lowered.compile()
+    logging.info(
+        "step (%s) traced in %.1f s, compiled in %.1f s, %.3g GFLOP",
+        phase,
+        traced - begin,
+        time.monotonic() - traced,
+        (compiled.cost_analysis() or {}).get("flops", 0) / 1e9,
+    )
+    return compiled
+
+
+def _report(run: Run, step: int, window: list[Any], clock: console.Clock) -> None:
+    fetched = jax.device_get(window)
+    names = dict.fromkeys(name for metrics in fetched for name in metrics)  # in order; not every phase has all
+    values = {name: float(np.mean([metrics[name] for metrics in fetched if name in metrics])) for name in names}
+    speed = clock.report(step)
+    logging.info("%s", console.line(step, run.total_steps, values, speed))
+    run.write(step, "train", {**values, **{f"speed/{k}": v for k, v in speed.items() if k != "eta_seconds"}})
+    if broken := record.non_finite(values):
+        raise RunFailed(
+            f"step {step}: {', '.join(broken)} is not finite; lower config.optim.lr. The last checkpoint is that of "
+            f"step {run.checkpoints.latest}"
+        )
+
+
+def _after(run: Run, state: TrainState, step: int) -> bool:
+    """What is due after a step: evaluation, sample sheet, checkpoint. Returns whether anything was."""
+    plan, last = run.config.run, step == run.total_steps
+    per_epoch = run.data.plan.steps_per_epoch
+
+    def due(every: int) -> bool:  # 0 = once an epoch
+        return last or step % (every or per_epoch) == 0
+
+    selected = None
+    if evaluated := due(plan.eval_every):
+        split, metric = run.config.select.split, run.config.select.metric
+        figures = evaluation.evaluate(run.runner, state, run.data, split)
+        flat = flatten(figures)
+        if metric not in flat:
+            raise UsageError(f"config.select.metric: {metric!r} is not one of {', '.join(flat)}")
+        selected = flat[metric]
+        run.write(step, "eval", flat)
+        evaluation.log_figures(f"step {step}, {split}", figures)
+    if sampled := due(plan.sample_every):
+        evaluation.write_sample(
+            run.runner, state, run.data, run.folder, step, split="validation", rows=plan.sample_rows
+        )
+    if saved := (evaluated or due(plan.checkpoint_every)):
+        run.checkpoints.save(state, workdir.as_dict(run.config), step, selected)
+    return evaluated or sampled or saved
+
+
+def _finish(run: Run, state: TrainState) -> dict[str, Any]:
+    """The selected checkpoint on the test split, its sample sheet, and the curves."""
+    run.checkpoints.wait()
+    chosen = run.checkpoints.choose()
+    if chosen != run.checkpoints.latest:
+        state = run.checkpoints.restore(chosen, run.runner.abstract_state())
+    figures = evaluation.evaluate(run.runner, state, run.data, "test")
+    sample = evaluation.write_sample(
+        run.runner, state, run.data, run.folder, chosen, split="test", rows=run.config.run.sample_rows
+    )
+    if _speaks():
+        about = {"step": chosen, "selected_on": run.config.select.split, "selected_by": run.config.select.metric}
+        evaluation.write_evaluation(run.folder, "test", figures, about, run.data)
+        plots.curves(run.folder)
+    evaluation.log_figures(f"test, with the checkpoint of step {chosen} chosen on {run.config.select.split}", figures)
+    logging.info("pictures: %s", sample)
+    return figures
+
+
+def _describe(config, data: Data, state: TrainState, start: int) -> None:
+    for name, tables in data.tables.items():
+        counts = ", ".join(f"{split} {len(table)}" for split, table in tables.items())
+        source = tables["train"].records.builder
+        logging.info("%s pictures: %s (%s), in %s", name, source.name, counts, source.data_dir)
+    sizes = ", ".join(f"{name} {count:,}" for name, count in parameter_counts(state).items())
+    logging.info("parameters: %s; %s", sizes, f"{jax.device_count()} x {jax.devices()[0].device_kind}")
+    if config.select.split == "test":
+        logging.warning("the checkpoint is chosen ON THE TEST SPLIT, as published: its test figure is optimistic")
+    logging.info("going on from step %d" if start else "starting at step %d", start)
+
+
+def _speaks() -> bool:
+    return jax.process_index() == 0
