@@ -82,11 +82,15 @@ def _fer2013(config: ConfigDict) -> None:
 
 
 def _tiny(config: ConfigDict) -> None:
-    """Same code path; a quarter of the width, 48 pixels, minutes on two CPU cores."""
-    config.data.image_size = 48
-    config.data.batch_size = 16
-    config.model.update(width=8, noise=16, blocks=2, hidden=128)
-    config.run.update(epochs=0, steps=1500, log_every=100, eval_every=500, sample_every=500)
+    """Same code path; half the width, 32 pixels, minutes on two CPU cores.
+
+    In a run this short the discriminators must not lag: both are updated at every step, and learn faster.
+    """
+    config.data.image_size = 32
+    config.model.update(width=16, noise=16, blocks=2, dropout=0.2)
+    config.optim.lr = 5e-4
+    config.d_fr_every = config.d_er_every = 1
+    config.run.update(epochs=0, steps=600, log_every=50, eval_every=150, sample_every=300)
     _rendered(config)
 
 

@@ -1,13 +1,17 @@
-"""The folder of a run: config.json, metrics.jsonl, checkpoints/, samples/, plots/, eval/."""
+"""The folder of a run: config.json, data.json, metrics.jsonl, checkpoints/, samples/, plots/, eval/."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fer_jax.errors import UsageError
 
+if TYPE_CHECKING:  # it imports jax
+    from fer_jax.systems.base import DataSpec
+
 CONFIG = "config.json"
+SPEC = "data.json"
 
 
 def as_dict(config) -> dict[str, Any]:
@@ -54,6 +58,40 @@ def check(workdir: Path, config) -> None:
         shown = ", ".join(f"{n} ({theirs.get(n, '-')} there, {mine.get(n, '-')} now)" for n in differing[:5])
         more = f" and {len(differing) - 5} more" if len(differing) > 5 else ""
         raise UsageError(f"--workdir {workdir} is a run of another config: {shown}{more}; name another --workdir")
+
+
+def write_spec(workdir: Path, spec: "DataSpec") -> None:
+    """Writes what the system was built from beside its config, so that tools need not open the data sets.
+
+    Raises:
+      UsageError: it cannot be written.
+    """
+    path = workdir / SPEC
+    try:
+        partial = path.with_suffix(".tmp")
+        partial.write_text(json.dumps(spec._asdict(), indent=2) + "\n")
+        partial.replace(path)
+    except OSError as error:
+        raise UsageError(f"--workdir {workdir}: cannot be written: {error.strerror or error}") from error
+
+
+def read_spec(workdir: Path) -> "DataSpec":
+    """What `write_spec` wrote.
+
+    Raises:
+      UsageError: it is missing or damaged.
+    """
+    from fer_jax.systems.base import DataSpec
+
+    path = workdir / SPEC
+    if not path.exists():
+        raise UsageError(f"--workdir {workdir}: no {SPEC} there; train in it once more, which writes it (--mode=train)")
+    try:
+        spec = DataSpec(**json.loads(path.read_text()))
+        classes = {field: tuple(map(str, names)) for field, names in spec.classes.items()}
+        return spec._replace(classes=classes)
+    except (OSError, TypeError, AttributeError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read ({error}); train once more, which writes it anew") from error
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

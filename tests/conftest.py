@@ -14,7 +14,21 @@ FIXTURES = Path(__file__).parent / "parity" / "fixtures"
 
 def pytest_addoption(parser):
     """`--parity-dir DIR`: other fixtures of the same recipe, DIR/<system>/<name>.json; systems may be missing."""
-    parser.addoption("--parity-dir", type=Path, default=FIXTURES, help="parity fixtures (default: the copy kept here)")
+    parser.addoption("--parity-dir", type=Path, default=None, help="parity fixtures (default: the copy kept here)")
+    parser.addoption("--slow", action="store_true", help="also run the tests of minutes each")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes minutes; run with --slow, and for fixtures given by --parity-dir")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--slow"):
+        return
+    given = config.getoption("--parity-dir")
+    for item in items:
+        if "slow" in item.keywords and not (given and "parity_fixture" in getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.skip(reason="takes minutes: --slow runs it"))
 
 
 @pytest.fixture
@@ -22,7 +36,7 @@ def parity_fixture(request):
     """(system, name) -> Fixture; a fixture that the folder lacks is skipped, by name."""
     from tests.parity.recipe import Fixture
 
-    folder = request.config.getoption("--parity-dir")
+    folder = request.config.getoption("--parity-dir") or FIXTURES
 
     def load(system, name):
         path = folder / system / f"{name}.json"

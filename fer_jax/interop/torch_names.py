@@ -2,7 +2,8 @@
 
 A table is a sequence of (pattern, replacement) for `re.sub`, applied in order to a dotted path of this library without
 its last part, e.g. ``enc_fr.conv1.norm``; the last part is translated here. One direction serves both: a tree is
-imported by asking, for each of its leaves, for the tensor of that name.
+imported by asking, for each of its leaves, for the tensor of that name. A name with braces, ``branch{0,1,2}.weight``,
+stands for several tensors of equal size that lie side by side in one leaf, along its last axis.
 """
 
 import re
@@ -59,15 +60,19 @@ def import_tree(template: Any, tensors: Mapping[str, np.ndarray], renames: Renam
 
     def fill(path, leaf):
         dotted = _dotted(path)
-        name = torch_name(dotted, renames)
-        if name not in tensors:
-            raise UsageError(f"{source}: has no tensor {name!r} for {dotted}; it belongs to another network")
-        used.add(name)
-        value = np.asarray(tensors[name])
-        permutation = _permutation(dotted, value.ndim)
-        value = value.transpose(permutation) if permutation else value
-        if value.shape != leaf.shape:
-            raise UsageError(f"{source}: {name} has shape {value.shape} (as {dotted}), expected {tuple(leaf.shape)}")
+        names = _expand(torch_name(dotted, renames))
+        parts = []
+        for name in names:
+            if name not in tensors:
+                raise UsageError(f"{source}: has no tensor {name!r} for {dotted}; it belongs to another network")
+            value = np.asarray(tensors[name])
+            permutation = _permutation(dotted, value.ndim)
+            parts.append(value.transpose(permutation) if permutation else value)
+            expected = (*leaf.shape[:-1], leaf.shape[-1] // len(names)) if leaf.shape else ()
+            if parts[-1].shape != expected:
+                raise UsageError(f"{source}: {name} has shape {parts[-1].shape} (as {dotted}), expected {expected}")
+        used.update(names)
+        value = np.concatenate(parts, -1) if len(parts) > 1 else parts[0]
         return value.astype(leaf.dtype)
 
     tree = jax.tree_util.tree_map_with_path(fill, template)
@@ -82,9 +87,19 @@ def export_tree(tree: Any, renames: Renames) -> dict[str, np.ndarray]:
     tensors = {}
     for dotted, leaf in dotted_leaves(tree):
         permutation = _permutation(dotted, leaf.ndim)
-        value = np.asarray(leaf)
-        tensors[torch_name(dotted, renames)] = value.transpose(np.argsort(permutation)) if permutation else value
+        names = _expand(torch_name(dotted, renames))
+        for name, value in zip(names, np.split(np.asarray(leaf), len(names), -1), strict=True):
+            tensors[name] = value.transpose(np.argsort(permutation)) if permutation else value
     return tensors
+
+
+def _expand(name: str) -> list[str]:
+    """``a{0,1}.b`` -> ["a0.b", "a1.b"]."""
+    before, brace, rest = name.partition("{")
+    if not brace:
+        return [name]
+    choices, _, after = rest.partition("}")
+    return [before + choice + after for choice in choices.split(",")]
 
 
 def dotted_leaves(tree: Any) -> Iterator[tuple[str, Any]]:

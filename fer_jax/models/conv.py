@@ -1,13 +1,14 @@
 """2-D convolution and its two transposes, closed under reverse-mode differentiation of any order.
 
 A convolution ``F(x, w)``, its transpose in the input ``B(g, w)`` and its transpose in the kernel ``K(x, g)`` are one
-trilinear form ``<g, F(x, w)>``: each derivative of one of them is another of the three. Written down as ``custom_vjp``
-rules, gradients of every order (WGAN-GP differentiates twice) stay on these three operations. Left to lax, XLA's CPU
-backend turns the kernel gradient of a transposed or a gradient convolution into a convolution with ``rhs_reversal``,
-which it runs as scalar loops, about a hundred times slower.
+trilinear form ``<g, F(x, w)>``: each derivative of one of them is another of the three. They are three bilinear
+primitives here, so derivatives of every order and in both modes (WGAN-GP differentiates twice) stay on these three.
+Left to lax, XLA's CPU backend turns the kernel gradient of a transposed or a gradient convolution into a convolution
+with ``rhs_reversal``, which it runs as scalar loops, about a hundred times slower.
 
-Which form computes an operation is chosen by the platform the program is lowered for: on CPU the forms measured to be
-fast there, elsewhere plain ``lax.conv_general_dilated``, which the GPU and TPU compilers know.
+Which form computes an operation is a lowering rule of the platform: on CPU the forms measured to be fast there,
+elsewhere plain ``lax.conv_general_dilated``, which the GPU and TPU compilers know. (``lax.platform_dependent`` would
+do, but it lowers both forms of every operation, which makes tracing and compiling several times slower.)
 
 Layouts: pictures NHWC, kernels HWIO. A transposed convolution *is* ``B``; its kernel is kept as (kh, kw, in, out).
 """
@@ -18,6 +19,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.core import ShapedArray
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
 
 _DIMS = ("NHWC", "HWIO", "NHWC")
 _KERNEL_GRAD_DIMS = ("CHWN", "IHWO", "HWNC")  # batch is contracted, the output gradient plays the kernel
@@ -73,66 +77,14 @@ def conv_transpose(
     return _input_grad(x, kernel.swapaxes(2, 3), Geometry(stride, padding), size)
 
 
-# ---- the three operations and their derivatives ---------------------------------------------------------------------
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _forward(x, w, geometry: Geometry):
-    return lax.platform_dependent(
-        x, w, cpu=lambda x, w: _forward_cpu(x, w, geometry), default=lambda x, w: _forward_lax(x, w, geometry)
-    )
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _input_grad(g, w, geometry: Geometry, size: Pair):
-    """Transpose of _forward in x: (B, H', W', O) x (kh, kw, I, O) -> (B, *size, I)."""
-    return lax.platform_dependent(
-        g,
-        w,
-        cpu=lambda g, w: _input_grad_cpu(g, w, geometry, size),
-        default=lambda g, w: _input_grad_lax(g, w, geometry, size),
-    )
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _kernel_grad(x, g, geometry: Geometry, kernel: Pair):
-    """Transpose of _forward in w: (B, H, W, I) x (B, H', W', O) -> (*kernel, I, O)."""
-    return lax.platform_dependent(
-        x,
-        g,
-        cpu=lambda x, g: _kernel_grad_cpu(x, g, geometry, kernel),
-        default=lambda x, g: _kernel_grad_lax(x, g, geometry, kernel),
-    )
-
-
-def _forward_rule(geometry, residuals, cotangent):
-    x, w = residuals
-    return _input_grad(cotangent, w, geometry, x.shape[1:3]), _kernel_grad(x, cotangent, geometry, w.shape[:2])
-
-
-def _input_grad_rule(geometry, size, residuals, cotangent):
-    g, w = residuals
-    return _forward(cotangent, w, geometry), _kernel_grad(cotangent, g, geometry, w.shape[:2])
-
-
-def _kernel_grad_rule(geometry, kernel, residuals, cotangent):
-    x, g = residuals
-    return _input_grad(g, cotangent, geometry, x.shape[1:3]), _forward(x, cotangent, geometry)
-
-
-_forward.defvjp(lambda x, w, geometry: (_forward(x, w, geometry), (x, w)), _forward_rule)
-_input_grad.defvjp(lambda g, w, geometry, size: (_input_grad(g, w, geometry, size), (g, w)), _input_grad_rule)
-_kernel_grad.defvjp(lambda x, g, geometry, kernel: (_kernel_grad(x, g, geometry, kernel), (x, g)), _kernel_grad_rule)
-
-
 # ---- plain forms: GPU, TPU, and the general case on CPU -------------------------------------------------------------
 
 
-def _forward_lax(x, w, geometry):
+def _forward_lax(x, w, *, geometry):
     return lax.conv_general_dilated(x, w, geometry.stride, geometry.padding, dimension_numbers=_DIMS)
 
 
-def _input_grad_lax(g, w, geometry, size):
+def _input_grad_lax(g, w, *, geometry, size):
     pads = [
         (k - 1 - lo, n + lo - (m - 1) * s - 1)
         for k, (lo, _), n, m, s in zip(w.shape[:2], geometry.padding, size, g.shape[1:3], geometry.stride, strict=True)
@@ -141,7 +93,7 @@ def _input_grad_lax(g, w, geometry, size):
     return lax.conv_general_dilated(g, flipped, (1, 1), pads, lhs_dilation=geometry.stride, dimension_numbers=_DIMS)
 
 
-def _kernel_grad_lax(x, g, geometry, kernel):
+def _kernel_grad_lax(x, g, *, geometry, kernel):
     pads = [
         (lo, (m - 1) * s + k - n - lo)
         for k, (lo, _), n, m, s in zip(kernel, geometry.padding, x.shape[1:3], g.shape[1:3], geometry.stride, strict=True)
@@ -154,24 +106,24 @@ def _kernel_grad_lax(x, g, geometry, kernel):
 # ---- CPU forms ------------------------------------------------------------------------------------------------------
 
 
-def _forward_cpu(x, w, geometry):
+def _forward_cpu(x, w, *, geometry):
     if _is_pointwise(w.shape[:2], geometry):
         return jnp.einsum("nhwc,co->nhwo", x, w[0, 0])
     if _as_matrix_product(x, w.shape[:2]):
         patches = _patches(x, w.shape[:2], geometry, _out_size(x.shape[1:3], w.shape[:2], geometry))
         return jnp.einsum("nhwk,ko->nhwo", patches, w.reshape(-1, w.shape[-1]))
-    return _forward_lax(x, w, geometry)
+    return _forward_lax(x, w, geometry=geometry)
 
 
-def _input_grad_cpu(g, w, geometry, size):
+def _input_grad_cpu(g, w, *, geometry, size):
     if _is_pointwise(w.shape[:2], geometry):
         return jnp.einsum("nhwo,co->nhwc", g, w[0, 0])
     if _as_matrix_product(g, w.shape[:2]):
         return _overlap_add(g, w, geometry, size)
-    return _input_grad_lax(g, w, geometry, size)
+    return _input_grad_lax(g, w, geometry=geometry, size=size)
 
 
-def _kernel_grad_cpu(x, g, geometry, kernel):
+def _kernel_grad_cpu(x, g, *, geometry, kernel):
     channels, features = x.shape[-1], g.shape[-1]
     if _is_pointwise(kernel, geometry):
         return jnp.einsum("nhwc,nhwo->co", x, g)[None, None]
@@ -181,9 +133,9 @@ def _kernel_grad_cpu(x, g, geometry, kernel):
     if geometry.stride == (1, 1) and features < _FEW_OUTPUTS < channels and x.shape[1:3] == g.shape[1:3]:
         # Few outputs: swap the roles of picture and gradient, which flips the taps.
         swapped = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(kernel, geometry.padding, strict=True))
-        flipped = _kernel_grad_lax(g, x, Geometry((1, 1), swapped), kernel)
+        flipped = _kernel_grad_lax(g, x, geometry=Geometry((1, 1), swapped), kernel=kernel)
         return lax.rev(flipped, (0, 1)).swapaxes(2, 3)
-    return _kernel_grad_lax(x, g, geometry, kernel)
+    return _kernel_grad_lax(x, g, geometry=geometry, kernel=kernel)
 
 
 def _is_pointwise(kernel: Pair, geometry: Geometry) -> bool:
@@ -243,3 +195,83 @@ def _overlap_add(g, w, geometry, size):
         for j in range(kw)
     )
     return total[:, top : height - bottom, left : width - right]
+
+
+# ---- the three primitives and their derivatives ---------------------------------------------------------------------
+
+
+def _primitive(name: str, shape, plain, cpu) -> Primitive:
+    """A bilinear primitive: `shape` of its result, `plain` lowering, and the one for CPU."""
+    primitive = Primitive(name)
+
+    def abstract(a, b, **static):
+        if a.dtype != b.dtype:
+            raise TypeError(f"{name}: operands of one dtype needed, got {a.dtype} and {b.dtype}")
+        return ShapedArray(shape(a, b, **static), a.dtype)
+
+    @functools.partial(jax.jit, static_argnames="static")
+    def eager(a, b, static):
+        return primitive.bind(a, b, **dict(static))
+
+    def batched(operands, axes, **static):
+        return jax.vmap(functools.partial(plain, **static), axes)(*operands), 0
+
+    primitive.def_impl(lambda a, b, **static: eager(a, b, tuple(sorted(static.items()))))
+    primitive.def_abstract_eval(abstract)
+    mlir.register_lowering(primitive, mlir.lower_fun(plain, multiple_results=False))
+    mlir.register_lowering(primitive, mlir.lower_fun(cpu, multiple_results=False), platform="cpu")
+    batching.primitive_batchers[primitive] = batched
+    return primitive
+
+
+_forward_p = _primitive(
+    "conv_forward",
+    lambda x, w, geometry: (x.shape[0], *_out_size(x.shape[1:3], w.shape[:2], geometry), w.shape[3]),
+    _forward_lax,
+    _forward_cpu,
+)
+_input_grad_p = _primitive(
+    "conv_input_grad",
+    lambda g, w, geometry, size: (g.shape[0], *size, w.shape[2]),
+    _input_grad_lax,
+    _input_grad_cpu,
+)
+_kernel_grad_p = _primitive(
+    "conv_kernel_grad",
+    lambda x, g, geometry, kernel: (*kernel, x.shape[3], g.shape[3]),
+    _kernel_grad_lax,
+    _kernel_grad_cpu,
+)
+
+
+def _forward(x, w, geometry: Geometry):
+    """(B, H, W, I) x (kh, kw, I, O) -> (B, H', W', O)."""
+    return _forward_p.bind(x, w, geometry=geometry)
+
+
+def _input_grad(g, w, geometry: Geometry, size: Pair):
+    """Transpose of _forward in x: (B, H', W', O) x (kh, kw, I, O) -> (B, *size, I)."""
+    return _input_grad_p.bind(g, w, geometry=geometry, size=size)
+
+
+def _kernel_grad(x, g, geometry: Geometry, kernel: Pair):
+    """Transpose of _forward in w: (B, H, W, I) x (B, H', W', O) -> (*kernel, I, O)."""
+    return _kernel_grad_p.bind(x, g, geometry=geometry, kernel=kernel)
+
+
+# Each rule gets the cotangent, then both operands; the one that is differentiated only has a shape.
+ad.defbilinear(
+    _forward_p,
+    lambda ct, x, w, geometry: _input_grad(ct, w, geometry, x.aval.shape[1:3]),
+    lambda ct, x, w, geometry: _kernel_grad(x, ct, geometry, w.aval.shape[:2]),
+)
+ad.defbilinear(
+    _input_grad_p,
+    lambda ct, g, w, geometry, size: _forward(ct, w, geometry),
+    lambda ct, g, w, geometry, size: _kernel_grad(ct, g, geometry, w.aval.shape[:2]),
+)
+ad.defbilinear(
+    _kernel_grad_p,
+    lambda ct, x, g, geometry, kernel: _input_grad(g, ct, geometry, x.aval.shape[1:3]),
+    lambda ct, x, g, geometry, kernel: _forward(x, ct, geometry),
+)

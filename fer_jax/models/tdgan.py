@@ -20,6 +20,7 @@ _normal = nn.initializers.normal(0.02)
 TORCH_NAMES = (
     (r"\b(conv\d)\.(conv|norm)\b", r"\1.0.\2"),
     (r"\bnorm\b", "bn"),
+    (r"\bentry\b", "branch{0,1,2}.0"),
     (r"\brepeat_(\d)", r"repeat.\1"),
     (r"\bbranch(\d)_(\d)", r"branch\1.\2"),
     (r"\bemb2_(\d)", r"emb2.\1.infer.0"),
@@ -46,7 +47,11 @@ class Unit(nn.Module):
 
 
 class InceptionResidualBlock(nn.Module):
-    """Three branches of 1x1 and 3x3 units, joined by a 1x1 convolution, scaled and added. (B, H, W, C) -> same."""
+    """Three branches of 1x1 and 3x3 units, joined by a 1x1 convolution, scaled and added. (B, H, W, C) -> same.
+
+    The branches begin with a 1x1 unit each, on the same input: one unit three times as wide, whose kernel holds the
+    reference's three side by side.
+    """
 
     dtype: jnp.dtype | None = None
     scale: float = 0.17
@@ -54,13 +59,12 @@ class InceptionResidualBlock(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         features = x.shape[-1] // 4
-        branches = []
-        for branch, kernels in enumerate(((1,), (1, 3), (1, 3, 3))):
-            y = x
-            for depth, kernel in enumerate(kernels):
-                y = Unit(features, kernel, self.dtype, name=f"branch{branch}_{depth}")(y)
-            branches.append(y)
-        y = Conv(x.shape[-1], 1, dtype=self.dtype, name="conv2d")(jnp.concatenate(branches, -1))
+        first = Unit(3 * features, 1, self.dtype, name="entry")(x)
+        branch0, branch1, branch2 = jnp.split(first, 3, -1)
+        branch1 = Unit(features, 3, self.dtype, name="branch1_1")(branch1)
+        branch2 = Unit(features, 3, self.dtype, name="branch2_1")(branch2)
+        branch2 = Unit(features, 3, self.dtype, name="branch2_2")(branch2)
+        y = Conv(x.shape[-1], 1, dtype=self.dtype, name="conv2d")(jnp.concatenate([branch0, branch1, branch2], -1))
         return nn.relu(self.scale * y + x)
 
 

@@ -124,20 +124,24 @@ class Tdgan:
 
     def dis_fr_loss(self, params, face, identity, generated, key=None):
         """L_Df_real + L_Df_fake -> (total, (terms, trunk features of the real faces))."""
-        real_key, fake_key = _split(key)
-        real = self.judge("dis_fr", params, face, real_key)
-        fake = self.judge("dis_fr", params, jax.lax.stop_gradient(generated), fake_key)
+        pictures = _interleave(face, jax.lax.stop_gradient(generated))
+        seen = self.judge("dis_fr", params, pictures, key)
         fake_class = jnp.full_like(identity, self.dis_fr.classes - 1)
-        terms = {"real": cross_entropy(real.logits, identity), "fake": cross_entropy(fake.logits, fake_class)}
-        return terms["real"] + terms["fake"], (terms, real.features)
+        terms = {
+            "real": cross_entropy(seen.logits[0::2], identity),
+            "fake": cross_entropy(seen.logits[1::2], fake_class),
+        }
+        return terms["real"] + terms["fake"], (terms, seen.features[0::2])
 
     def dis_er_loss(self, params, expression, label, generated, key=None):
         """L_De_real, plus the fake class where that is switched on -> (total, terms)."""
-        real_key, fake_key = _split(key)
-        terms = {"real": cross_entropy(self.judge("dis_er", params, expression, real_key).logits, label)}
-        if self.d_er_fake_class:
-            fake = self.judge("dis_er", params, jax.lax.stop_gradient(generated), fake_key)
-            terms["fake"] = cross_entropy(fake.logits, jnp.full_like(label, self.dis_er.classes - 1))
+        if not self.d_er_fake_class:
+            terms = {"real": cross_entropy(self.judge("dis_er", params, expression, key).logits, label)}
+        else:
+            pictures = _interleave(expression, jax.lax.stop_gradient(generated))
+            logits = self.judge("dis_er", params, pictures, key).logits
+            fake_class = jnp.full_like(label, self.dis_er.classes - 1)
+            terms = {"real": cross_entropy(logits[0::2], label), "fake": cross_entropy(logits[1::2], fake_class)}
         return sum(terms.values()), terms
 
     def gen_terms(self, gen, generated, nets, batch, real_features, expression_code, noise, key=None):

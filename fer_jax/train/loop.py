@@ -55,6 +55,8 @@ def train(config, folder: Path) -> dict[str, Any]:
     data = open_data(config)
     data.check_batch(jax.device_count())
     runner = Runner(systems.build(config, data.spec), config.seed)
+    if _speaks():
+        workdir.write_spec(folder, data.spec)
     checkpoints = Checkpoints(folder)
     state, start = _start(runner, checkpoints)
     _describe(config, data, state, start)

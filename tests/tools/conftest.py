@@ -1,0 +1,124 @@
+"""One tiny TDGAN workdir for all tests of tools: rendered faces, random weights, nothing trained."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+@dataclasses.dataclass(frozen=True)
+class Tiny:
+    config: Any
+    folder: Path
+    state: Any
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory):
+    """Programs are kept: the tools compile the same few again and again, for seconds each."""
+    import jax
+
+    changed = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("xla")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+    before = {name: getattr(jax.config, name) for name in changed}
+    for name, value in changed.items():
+        jax.config.update(name, value)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tmp_path_factory):
+    """A new config each time it is called."""
+    from configs import tdgan
+
+    data_dir = str(tmp_path_factory.mktemp("tfds"))
+
+    def make(**data):
+        config = tdgan.get_config("tiny")
+        config.model.update(width=4, noise=4, blocks=1, hidden=16)
+        config.data.update(image_size=32, data_dir=data_dir, batch_size=8, eval_batch_size=16, **data)
+        config.run.update(steps=1, eval_every=1, sample_every=1, log_every=1)
+        for stream in config.data.streams.values():
+            stream.options.update(image_size=32, identities=6, pictures=7)
+        config.data.streams.face.identities = 3
+        config.data.streams.expression.train_view.load_size = 36
+        return config.lock()
+
+    return make
+
+
+def lively(params):
+    """Random parameters, larger than the first ones of training, which give one grey everywhere.
+
+    And they are there at once, while compiling the initialisation takes longer than all tests here.
+    """
+    import jax
+
+    rng = np.random.default_rng(0)
+
+    def draw(path, leaf):
+        if path[-1].key == "scale":
+            return rng.uniform(0.5, 1.5, leaf.shape).astype(leaf.dtype)
+        fan_in = np.prod(leaf.shape[:-1]) if leaf.ndim > 1 else 400
+        return rng.normal(0, np.sqrt(4 / fan_in), leaf.shape).astype(leaf.dtype)
+
+    return jax.tree_util.tree_map_with_path(draw, params)
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_config, tmp_path_factory):
+    import jax
+
+    from fer_jax import systems, workdir
+    from fer_jax.data import open_data
+    from fer_jax.train.checkpoint import Checkpoints
+    from fer_jax.train.shard import Runner
+
+    config, folder = tiny_config(), tmp_path_factory.mktemp("run")
+    spec = open_data(config).spec
+    runner = Runner(systems.build(config, spec), config.seed)
+    state = runner.abstract_state()
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state)
+    nets = {name: net.replace(params=lively(net.params)) for name, net in zeros.nets.items()}
+    state = jax.device_put(zeros.replace(step=np.int32(1), nets=nets), runner.replicated)
+    workdir.claim(folder, config)
+    workdir.write_spec(folder, spec)
+    checkpoints = Checkpoints(folder)
+    checkpoints.save(state, workdir.as_dict(config), 1)
+    checkpoints.close()
+    return Tiny(config, folder, state)
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """(tool, *arguments): runs a tool as its command line does, in this process."""
+    from absl import flags
+
+    from fer_jax import runtime
+
+    monkeypatch.setattr(runtime, "start", lambda: None)
+    before = set(flags.FLAGS)
+
+    def run(tool, *arguments):
+        tool.define_flags()
+        try:
+            flags.FLAGS([tool.__name__, *arguments])
+            tool.run()
+        finally:
+            for name in set(flags.FLAGS) - before:
+                delattr(flags.FLAGS, name)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(tiny):
+    from fer_jax.tools import common
+
+    return common.open_workdir(tiny.folder, step=None, only=("tdgan",))
