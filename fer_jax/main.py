@@ -1,6 +1,5 @@
 """Trains, evaluates or samples a system: python -m fer_jax.main --config=configs/tdgan.py[:variant]."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -11,7 +10,9 @@ from fer_jax.errors import UsageError
 
 MODES = ("train", "eval", "sample")
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, with its variant after a colon.", lock_config=True)
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Config file, with its variant after a colon.", lock_config=True
+)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; default: runs/<config>[-<variant>].")
 _MODE = flags.DEFINE_enum("mode", "train", MODES, "train goes on from whatever the workdir holds.")
 _STEP = flags.DEFINE_integer("step", None, "eval, sample: the checkpoint's step; default: the selected one.")
@@ -24,7 +25,7 @@ def run() -> None:
         raise UsageError("--config: missing; e.g. --config=configs/tdgan.py:tiny")
     from fer_jax import runtime
 
-    folder = Path(_WORKDIR.value or runtime.default_workdir(flags.FLAGS["config"].config_filename))
+    folder = Path(_WORKDIR.value or runtime.default_workdir(config_flags.get_config_filename(flags.FLAGS["config"])))
     runtime.start()
     from fer_jax.eval import command
     from fer_jax.train import loop

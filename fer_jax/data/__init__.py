@@ -92,7 +92,9 @@ class Data:
         """
         for field in ("batch_size", "eval_batch_size"):
             if self.config[field] < 1 or self.config[field] % devices:
-                raise UsageError(f"config.data.{field}: {self.config[field]} is not a multiple of the {devices} devices")
+                raise UsageError(
+                    f"config.data.{field}: {self.config[field]} is not a multiple of the {devices} devices"
+                )
 
 
 def _this_host():

@@ -56,7 +56,7 @@ def flip(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def view(
     *, image_size: int, channels: int, load_size: int, crop_kind: str, flip_half: bool
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """How one stream sees its pictures: (uint8 picture, seed (2,)) -> float32 (image_size, image_size, channels) in [0, 1].
+    """How a stream sees its pictures: (uint8 picture, seed (2,)) -> (image_size, image_size, channels) in [0, 1].
 
     Without a crop the whole picture is resized to the square, its aspect not kept. With one, the shorter side is
     resized to `load_size` and a square of `image_size` is cut out.

@@ -29,13 +29,16 @@ class Stream(NamedTuple):
 class Shard(NamedTuple):
     """This host's part of every global batch."""
 
-    index: int = 0
-    count: int = 1
+    host: int = 0
+    hosts: int = 1
 
     def rows(self, batch_size: int) -> slice:
         """The part of a global batch that is this host's."""
-        local = batch_size // self.count
-        return slice(self.index * local, (self.index + 1) * local)
+        local = batch_size // self.hosts
+        return slice(self.host * local, (self.host + 1) * local)
+
+
+ALONE = Shard()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Plan:
 
 
 def train_batches(
-    streams: Mapping[str, Stream], plan: Plan, *, first_step: int, last_step: int, shard: Shard = Shard()
+    streams: Mapping[str, Stream], plan: Plan, *, first_step: int, last_step: int, shard: Shard = ALONE
 ) -> Iterator[NumpyBatch]:
     """Batches of steps first_step..last_step-1: stream -> {"image": (local, S, S, C), label: (local, ...)}."""
     mine = shard.rows(plan.batch_size)
@@ -99,7 +102,7 @@ def train_batches(
 
 
 def eval_batches(
-    streams: Mapping[str, Stream], batch_size: int, *, shard: Shard = Shard(), count: int | None = None
+    streams: Mapping[str, Stream], batch_size: int, *, shard: Shard = ALONE, count: int | None = None
 ) -> Iterator[NumpyBatch]:
     """Every example once, in order, in batches of one shape; "mask" (local,) is False on padding.
 

@@ -78,7 +78,9 @@ def _cut(table: Table, share: float, seed: int, name: str) -> tuple[Table, Table
             cut = StratifiedShuffleSplit(1, test_size=share, random_state=seed).split(table.rows, _strata(table))
         rest, part = next(cut)
     except ValueError as error:
-        raise UsageError(f"{table.records.name}: no {name} split can be cut from {len(table)} pictures: {error}") from error
+        raise UsageError(
+            f"{table.records.name}: no {name} split can be cut from {len(table)} pictures: {error}"
+        ) from error
     return table.where(np.sort(rest)), table.where(np.sort(part))
 
 

@@ -6,7 +6,6 @@ from absl import logging
 
 from fer_jax import systems, workdir
 from fer_jax.data import open_data
-from fer_jax.errors import UsageError
 from fer_jax.eval import runner as evaluation
 from fer_jax.train.checkpoint import Checkpoints
 from fer_jax.train.shard import Runner
@@ -29,7 +28,9 @@ def evaluate_workdir(config, folder: Path, *, step: int | None, split: str, mode
     state = checkpoints.restore(chosen, runner.abstract_state())
     if mode == "sample":
         rows = config.run.sample_rows
-        logging.info("pictures: %s", evaluation.write_sample(runner, state, data, folder, chosen, split=split, rows=rows))
+        logging.info(
+            "pictures: %s", evaluation.write_sample(runner, state, data, folder, chosen, split=split, rows=rows)
+        )
         return
     figures = evaluation.evaluate(runner, state, data, split)
     evaluation.log_figures(f"{split}, checkpoint of step {chosen}", figures)

@@ -45,7 +45,9 @@ def write_evaluation(workdir: Path, split: str, figures: dict[str, Any], about: 
     return path
 
 
-def write_sample(runner: Runner, state: TrainState, data: Data, workdir: Path, step: int, *, split: str, rows: int) -> Path:
+def write_sample(
+    runner: Runner, state: TrainState, data: Data, workdir: Path, step: int, *, split: str, rows: int
+) -> Path:
     """Writes samples/<step>.png: the same pictures and the same noise at every step."""
     batch = dict(data.some(split, rows))
     batch.pop("mask")

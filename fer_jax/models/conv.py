@@ -27,14 +27,14 @@ _DIMS = ("NHWC", "HWIO", "NHWC")
 _KERNEL_GRAD_DIMS = ("CHWN", "IHWO", "HWNC")  # batch is contracted, the output gradient plays the kernel
 _FEW_OUTPUTS = 8  # below this many output channels XLA's CPU kernel gradient runs at 2 GF/s instead of 80
 
-Pair = tuple[int, int]
+Pair = tuple[int, ...]  # two numbers: rows, columns (slices of shapes are typed no closer)
 
 
 class Geometry(NamedTuple):
     """Static geometry of a convolution: stride and zero padding ((top, bottom), (left, right))."""
 
     stride: Pair
-    padding: tuple[Pair, Pair]
+    padding: tuple[Pair, ...]
 
 
 def conv(x: jax.Array, kernel: jax.Array, *, stride: Pair = (1, 1), padding: tuple[Pair, Pair] = ((0, 0), (0, 0))):
@@ -72,7 +72,9 @@ def conv_transpose(
         raise ValueError(f"conv_transpose: output_padding {output_padding} must be smaller than stride {stride}")
     size = tuple(
         (n - 1) * s - lo - hi + k + extra
-        for n, s, (lo, hi), k, extra in zip(x.shape[1:3], stride, padding, kernel.shape[:2], output_padding, strict=True)
+        for n, s, (lo, hi), k, extra in zip(
+            x.shape[1:3], stride, padding, kernel.shape[:2], output_padding, strict=True
+        )
     )
     return _input_grad(x, kernel.swapaxes(2, 3), Geometry(stride, padding), size)
 
@@ -96,7 +98,9 @@ def _input_grad_lax(g, w, *, geometry, size):
 def _kernel_grad_lax(x, g, *, geometry, kernel):
     pads = [
         (lo, (m - 1) * s + k - n - lo)
-        for k, (lo, _), n, m, s in zip(kernel, geometry.padding, x.shape[1:3], g.shape[1:3], geometry.stride, strict=True)
+        for k, (lo, _), n, m, s in zip(
+            kernel, geometry.padding, x.shape[1:3], g.shape[1:3], geometry.stride, strict=True
+        )
     ]
     return lax.conv_general_dilated(
         x, g, (1, 1), pads, rhs_dilation=geometry.stride, dimension_numbers=_KERNEL_GRAD_DIMS
@@ -145,14 +149,15 @@ def _is_pointwise(kernel: Pair, geometry: Geometry) -> bool:
 def _as_matrix_product(x, kernel: Pair) -> bool:
     """Where patches and one matrix product beat XLA's CPU convolution by far.
 
-    For inputs smaller than the kernel XLA swaps the operands, which costs rhs_reversal; float64 it runs as scalar loops.
+    For inputs smaller than the kernel XLA swaps the operands, which costs rhs_reversal; float64 runs as scalar loops.
     """
     return x.shape[1] * x.shape[2] < kernel[0] * kernel[1] or x.dtype == jnp.float64
 
 
 def _out_size(size: Pair, kernel: Pair, geometry: Geometry) -> Pair:
     rows, cols = (
-        (n + lo + hi - k) // s + 1 for n, k, s, (lo, hi) in zip(size, kernel, geometry.stride, geometry.padding, strict=True)
+        (n + lo + hi - k) // s + 1
+        for n, k, s, (lo, hi) in zip(size, kernel, geometry.stride, geometry.padding, strict=True)
     )
     return rows, cols
 
@@ -164,9 +169,7 @@ def _patches(x, kernel, geometry, out):
     # A negative amount crops what a floor division left over; lax.pad takes both.
     x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *((lo, hi, 0) for lo, hi in geometry.padding), (0, 0, 0)))
     taps = [
-        lax.slice(
-            x, (0, i, j, 0), (batch, i + (rows - 1) * sh + 1, j + (cols - 1) * sw + 1, channels), (1, sh, sw, 1)
-        )
+        lax.slice(x, (0, i, j, 0), (batch, i + (rows - 1) * sh + 1, j + (cols - 1) * sw + 1, channels), (1, sh, sw, 1))
         for i in range(kernel[0])
         for j in range(kernel[1])
     ]
@@ -180,7 +183,7 @@ def _overlap_add(g, w, geometry, size):
     height, width = size[0] + top + bottom, size[1] + left + right
     taps = jnp.einsum("nhwo,ko->nhwk", g, w.reshape(-1, w.shape[-1]))
     zero = jnp.zeros((), taps.dtype)
-    total = sum(
+    total: jax.Array = sum(  # type: ignore[assignment]
         lax.pad(
             taps[..., (i * kw + j) * channels : (i * kw + j + 1) * channels],
             zero,

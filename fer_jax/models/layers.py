@@ -27,7 +27,11 @@ def torch_uniform(fan_in: int) -> Initializer:
     channels, as PyTorch does.
     """
     bound = 1 / math.sqrt(fan_in)
-    return lambda key, shape, dtype=jnp.float32, **_: jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    def init(key, shape, dtype=None, out_sharding=None):
+        return jax.random.uniform(key, shape, dtype or jnp.float32, -bound, bound)
+
+    return init
 
 
 class Conv(nn.Module):
@@ -74,9 +78,7 @@ class ConvTranspose(nn.Module):
     def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b p q o"]:
         size = _pair(self.kernel)
         default = torch_uniform(math.prod(size) * self.features)
-        kernel = self.param(
-            "transposed_kernel", self.kernel_init or default, (*size, x.shape[-1], self.features)
-        )
+        kernel = self.param("transposed_kernel", self.kernel_init or default, (*size, x.shape[-1], self.features))
         bias = self.param("bias", self.bias_init or default, (self.features,)) if self.use_bias else None
         x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
         y = conv.conv_transpose(
@@ -214,7 +216,9 @@ def _pool_pads(size: int, window: int, stride: int, padding: int, ceil_mode: boo
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
 def _max_pool(x, window, stride, pads):
-    return lax.reduce_window(x, -jnp.inf, lax.max, (1, window, window, 1), (1, stride, stride, 1), ((0, 0), *pads, (0, 0)))
+    return lax.reduce_window(
+        x, -jnp.inf, lax.max, (1, window, window, 1), (1, stride, stride, 1), ((0, 0), *pads, (0, 0))
+    )
 
 
 def _max_pool_backward(window, stride, pads, residuals, grad):

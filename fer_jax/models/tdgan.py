@@ -40,9 +40,7 @@ class Unit(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        x = Conv(
-            self.features, self.kernel, padding=self.kernel // 2, use_bias=False, dtype=self.dtype, name="conv"
-        )(x)
+        x = Conv(self.features, self.kernel, padding=self.kernel // 2, use_bias=False, dtype=self.dtype, name="conv")(x)
         return nn.relu(InstanceNorm(epsilon=1e-3, affine=True, name="norm")(x))
 
 

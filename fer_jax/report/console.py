@@ -1,5 +1,6 @@
 """What a run prints: plain lines on stderr, ours and other libraries' warnings only."""
 
+import logging as python_logging
 import time
 from collections.abc import Mapping
 
@@ -10,13 +11,11 @@ class _Ours:
     """Lets through what this library says, and others' errors."""
 
     def filter(self, record) -> bool:
-        return record.levelno >= logging.converter.STANDARD_ERROR or "fer_jax" in record.pathname
+        return record.levelno >= python_logging.ERROR or "fer_jax" in record.pathname
 
 
 def setup(*, speaks: bool = True) -> None:
     """Plain log lines; only host 0 `speaks`, the others report errors."""
-    import logging as python_logging
-
     handler = logging.get_absl_handler()
     handler.setFormatter(python_logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     handler.addFilter(_Ours())

@@ -24,7 +24,9 @@ def curves(workdir: Path) -> list[Path]:
         series = record.series(rows, kind)
         groups = {
             name: list(members)
-            for name, members in itertools.groupby(sorted(n for n in series if "/" in n), key=lambda n: n.rpartition("/")[0])
+            for name, members in itertools.groupby(
+                sorted(n for n in series if "/" in n), key=lambda n: n.rpartition("/")[0]
+            )
         }
         if not groups:
             continue

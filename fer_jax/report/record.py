@@ -86,7 +86,7 @@ def non_finite(values: Mapping[str, float]) -> list[str]:
 
 
 def series(rows: Iterable[Mapping[str, Any]], kind: str) -> dict[str, tuple[list[int], list[float]]]:
-    """name -> (steps, values) of the rows of one kind."""
+    """Name -> (steps, values) of the rows of one kind."""
     found: dict[str, tuple[list[int], list[float]]] = {}
     for row in rows:
         if row["kind"] == kind:

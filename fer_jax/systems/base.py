@@ -37,9 +37,7 @@ class System(Protocol):
         """
         ...
 
-    def train_step(
-        self, state: TrainState, batch: Batch, key: jax.Array, phase: Any
-    ) -> tuple[TrainState, Metrics]:
+    def train_step(self, state: TrainState, batch: Batch, key: jax.Array, phase: Any) -> tuple[TrainState, Metrics]:
         """One step. `key` is already folded with the step; `phase` is static."""
         ...
 

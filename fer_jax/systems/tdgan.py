@@ -216,9 +216,7 @@ class Tdgan:
         judges = {name: nets[name].params for name in ("dis_fr", "dis_er")}
 
         def gen_loss(gen, generated):
-            terms = self.gen_terms(
-                gen, generated, judges, batch, real_features, codes.expression, noise, gen_key
-            )
+            terms = self.gen_terms(gen, generated, judges, batch, real_features, codes.expression, noise, gen_key)
             return self.weights.total(terms), terms
 
         (total, terms), (grads, picture_grad) = jax.value_and_grad(gen_loss, (0, 1), has_aux=True)(gen, generated)
@@ -237,7 +235,7 @@ class Tdgan:
     def eval_step(self, state: TrainState, batch: Batch) -> Mapping[str, jax.Array]:
         """Logits of both recognisers, M_ER and D_ER (the paper's "CNN-Base"), on the expression stream."""
         picture, gen = batch["expression"]["image"], state.nets["gen"].averaged
-        code = self.gen.apply({"params": gen}, picture, method="encode_expression")
+        code: Any = self.gen.apply({"params": gen}, picture, method="encode_expression")
         classes = len(self.data.classes["expression"])
         return {
             "m_er": self.recognise(state.nets["er_head"].params, code),

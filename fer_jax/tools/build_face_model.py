@@ -98,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path, help="the .npz to write")
     args = parser.parse_args(argv)
     arrays = build(_reader(args.source))
-    np.savez_compressed(args.out, **arrays)
+    np.savez_compressed(args.out, **arrays)  # type: ignore[arg-type]
     vertices, triangles, size = len(arrays["rest"]), len(arrays["triangles"]), args.out.stat().st_size / 1e6
     sys.stdout.write(f"{args.out}: {vertices} vertices, {triangles} triangles, {size:.2f} MB\n")
     return 0
@@ -138,7 +138,7 @@ def build(read: Callable[[str], bytes]) -> dict[str, np.ndarray]:
         "lips": scalar(_sample_mask(read, "lips", uv_of)[keep], 0.0),
         "inner": scalar(_sample_mask(read, "inside-mouth", uv_of)[keep], 0.0),
         "openness": scalar(sky, 0.6),
-        "step": np.float32(STEP),
+        "step": np.array(STEP, np.float32),
         "unit_names": np.array(unit_names),
         "units": quantise(units),
         "macro_names": np.array(macro_names),
@@ -198,7 +198,8 @@ def _unit_list(read: Callable[[str], bytes]) -> tuple[str, ...]:
 
 def _parse_obj(text: str) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Vertices (N, 3), texture coordinates (M, 2), and by group its quads (Q, 4, 2) of (vertex, texture) indices."""
-    points, uvs, faces, group = [], [], {}, ""
+    points, uvs, group = [], [], ""
+    faces: dict = {}
     for line in text.splitlines():
         words = line.split()
         if not words:

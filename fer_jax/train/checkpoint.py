@@ -39,9 +39,7 @@ class Checkpoints:
             read_only=read_only,
             cleanup_tmp_directories=not read_only,
         )
-        self._manager = ocp.CheckpointManager(
-            self.folder.absolute(), options=options, item_names=("state", "config")
-        )
+        self._manager = ocp.CheckpointManager(self.folder.absolute(), options=options, item_names=("state", "config"))
 
     @property
     def latest(self) -> int | None:
@@ -129,7 +127,7 @@ class Checkpoints:
             reason = str(error).strip().splitlines()[-1][:300]
             kept = self._manager.latest_step()
             raise UsageError(
-                f"{self.folder}: a checkpoint could not be saved ({reason}); free some space or name another --workdir; "
+                f"{self.folder}: a checkpoint could not be saved ({reason}); free space or name another --workdir; "
                 f"the newest valid checkpoint is that of step {kept}"
             ) from error
 

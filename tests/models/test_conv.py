@@ -40,16 +40,16 @@ def derivatives(function, x, w):
     return [function(x, w), *jax.grad(scalar, (0, 1))(x, w), *jax.grad(of_gradient, (0, 1))(x, w)]
 
 
-@pytest.mark.parametrize(
-    ("dtype", "tolerance", "channels"), [(np.float64, 1e-11, (3, 5)), (np.float32, 3e-3, (10, 2))]
-)
+@pytest.mark.parametrize(("dtype", "tolerance", "channels"), [(np.float64, 1e-11, (3, 5)), (np.float32, 3e-3, (10, 2))])
 @pytest.mark.parametrize(("kernel", "stride", "padding", "size"), GEOMETRIES)
 def test_same_numbers_as_lax(kernel, stride, padding, size, dtype, tolerance, channels):
     rng = np.random.default_rng(0)
     with jax.enable_x64(dtype == np.float64):
         x = jnp.asarray(rng.normal(size=(2, *size, channels[0])), dtype)
         w = jnp.asarray(rng.normal(size=(*kernel, *channels)) / np.sqrt(np.prod(kernel) * channels[0]), dtype)
-        ours = jax.jit(lambda x, w: derivatives(lambda x, w: conv.conv(x, w, stride=stride, padding=padding), x, w))(x, w)
+        ours = jax.jit(lambda x, w: derivatives(lambda x, w: conv.conv(x, w, stride=stride, padding=padding), x, w))(
+            x, w
+        )
         theirs = jax.jit(lambda x, w: derivatives(lambda x, w: plain(x, w, stride, padding), x, w))(x, w)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, atol=tolerance, rtol=tolerance)

@@ -59,7 +59,8 @@ def brute_pool(x, window, stride, padding, ceil_mode):
 
 @pytest.mark.parametrize("ceil_mode", [False, True])
 @pytest.mark.parametrize(
-    ("size", "window", "stride", "padding"), [(8, 3, 2, 0), (7, 3, 2, 0), (7, 3, 2, 1), (5, 2, 2, 0), (9, 3, 3, 1), (4, 2, 3, 1)]
+    ("size", "window", "stride", "padding"),
+    [(8, 3, 2, 0), (7, 3, 2, 0), (7, 3, 2, 1), (5, 2, 2, 0), (9, 3, 3, 1), (4, 2, 3, 1)],
 )
 def test_max_pool(size, window, stride, padding, ceil_mode):
     x = np.random.default_rng(0).normal(size=(size, size)).astype(np.float32)

@@ -50,7 +50,9 @@ class Fixture:
             value = np.asarray(actual[name])
             assert list(value.shape) == about["shape"], (self.path.name, name, value.shape)
             sampled = value.ravel()[:: about.get("stride", 1)].reshape(self.expected[name].shape)
-            np.testing.assert_allclose(sampled, self.expected[name], atol=atol, rtol=0, err_msg=f"{self.path.name} {name}")
+            np.testing.assert_allclose(
+                sampled, self.expected[name], atol=atol, rtol=0, err_msg=f"{self.path.name} {name}"
+            )
             # The norm sees the elements that the stride leaves out; its error is at most atol * sqrt(size).
             norm = float(np.linalg.norm(value.astype(np.float64)))
             assert abs(norm - about["l2"]) <= atol * math.sqrt(value.size), (self.path.name, name, norm, about["l2"])
@@ -81,7 +83,9 @@ def _input(seed: int, entry: dict[str, Any]) -> np.ndarray:
     return rng.uniform(low, high, entry["shape"]).astype(np.float32)
 
 
-def check_table(actual: dict[str, float], expected: dict[str, float], *, relative: float, of_largest: float = 0.0) -> None:
+def check_table(
+    actual: dict[str, float], expected: dict[str, float], *, relative: float, of_largest: float = 0.0
+) -> None:
     """Figures by name agree: relative to each, plus a share of the table's largest. No name may be missing."""
     assert expected and set(expected) <= set(actual), sorted(set(expected) - set(actual))[:5]
     slack = of_largest * max(abs(value) for value in expected.values())

@@ -14,7 +14,7 @@ from fer_jax.models.layers import max_pool
 from fer_jax.systems.base import DataSpec
 from fer_jax.systems.tdgan import LossWeights, Noise, Tdgan
 from fer_jax.train.state import NetState, TrainState
-from tests.parity.recipe import Fixture, check_table
+from tests.parity.recipe import check_table
 
 SYSTEM = "tdgan"
 TERMS = {f"G_{name}": name for name in ("adv_fr", "adv_er", "per_fr", "con_fr", "con_er")}
@@ -165,7 +165,9 @@ def all_losses(system, nets, batch, noise):
     )
     losses |= {"D_fr_real": (terms["real"], {}), "D_fr_fake": (terms["fake"], {})}
     losses["D_fr_total"] = (total, named(grads, "Dis_FR."))
-    (total, _), grads = jax.value_and_grad(system.dis_er_loss, has_aux=True)(nets["dis_er"], expression, label, generated)
+    (total, _), grads = jax.value_and_grad(system.dis_er_loss, has_aux=True)(
+        nets["dis_er"], expression, label, generated
+    )
     losses["D_er_real"] = (total, named(grads, "Dis_ER."))
 
     def terms_of(gen):
@@ -201,7 +203,9 @@ def test_losses(parity_fixture, dtype, values, norms, atol):
         batch, noise = batch_of(fixture, dtype)
         nets = {name: net.params for name, net in state.nets.items()}
         losses, pictures = all_losses(system, nets, batch, noise)
-    check_table({name: float(value) for name, (value, _) in losses.items()}, fixture.manifest["losses"], relative=values)
+    check_table(
+        {name: float(value) for name, (value, _) in losses.items()}, fixture.manifest["losses"], relative=values
+    )
     for name, table in fixture.manifest["grad_norms"].items():
         ((prefix, tree),) = losses[name][1].items()
         tensors = export_tree(tree, models.TORCH_NAMES)

@@ -139,7 +139,7 @@ def neutral(model: FaceModel, identity: np.ndarray) -> np.ndarray:
     amount = amount.astype(np.float32)
     low, high = model.details
     mesh += (_mix(np.maximum(-amount, 0), low) + _mix(np.maximum(amount, 0), high)).reshape(-1, 3)
-    mesh[model.vertex_material == TEETH] -= np.float32([0, 0, 0.05])  # else they show through thin lips
+    mesh[model.vertex_material == TEETH] -= np.array([0, 0, 0.05], np.float32)  # else they show through thin lips
     mesh = frame(model, mesh)
     hair, scalp = model.vertex_material == HAIR, model.rest[:, 1] > 7.4
     mesh[hair] = model.rest[hair]
@@ -160,7 +160,7 @@ def frame(model: FaceModel, mesh: np.ndarray) -> np.ndarray:
 def _landmarks() -> tuple[np.ndarray, int]:
     model = load()
     eyes = np.flatnonzero(model.vertex_material == EYE)
-    distance = np.abs(model.rest - np.float32([0.0, 6.2, 1.3])).sum(axis=1)
+    distance = np.abs(model.rest - np.array([0.0, 6.2, 1.3], np.float32)).sum(axis=1)
     return eyes, int(np.where(model.vertex_material == SKIN, distance + 9 * model.inner, 99).argmin())
 
 
@@ -217,10 +217,10 @@ def express(
     if aus.shape != (len(AU_NUMBERS),) or not ((aus >= 0) & (aus <= 1)).all():
         raise ValueError(f"aus: expected shape ({len(AU_NUMBERS)},) with values in [0, 1], got {aus}")
     amount = _without_overshoot(aus)
-    sides = amount[None] * np.float32([[1 + asymmetry], [1 - asymmetry]])
+    sides = amount[None] * np.array([[1 + asymmetry], [1 - asymmetry]], np.float32)
     sides[:, -1] = amount[-1]  # blinks are symmetric
     left, up = gaze
-    looks = np.float32([max(left, 0), max(-left, 0), max(up, 0), max(-up, 0)])
+    looks = np.array([max(left, 0), max(-left, 0), max(up, 0), max(-up, 0)], np.float32)
     shift = _mix(sides.reshape(-1), model.aus.reshape(2 * len(AU_NUMBERS), -1)) + _mix(looks, model.gaze)
     return mesh + shift.reshape(-1, 3)
 

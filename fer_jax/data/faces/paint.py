@@ -66,8 +66,14 @@ def beard_map() -> np.ndarray:
 
 
 def skin(
-    look: face_model.Appearance, tex: np.ndarray, lips: np.ndarray, inner: np.ndarray, hairy: np.ndarray,
-    bearded: np.ndarray, aus: np.ndarray, age: float,
+    look: face_model.Appearance,
+    tex: np.ndarray,
+    lips: np.ndarray,
+    inner: np.ndarray,
+    hairy: np.ndarray,
+    bearded: np.ndarray,
+    aus: np.ndarray,
+    age: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Albedo (P, 3) and gloss (P,) of the points of the body surface.
 
@@ -86,11 +92,11 @@ def skin(
     albedo = look.skin.astype(np.float32) * tone[:, None]
     blush = np.exp(-(((side - 0.36) / 0.16) ** 2) - ((height - 6.95) / 0.14) ** 2)
     blush += 0.8 * np.exp(-((side / 0.09) ** 2) - ((height - 6.98) / 0.10) ** 2)
-    albedo *= 1 - blush[:, None] * np.float32([0.02, 0.13, 0.11])
+    albedo *= 1 - blush[:, None] * np.array([0.02, 0.13, 0.11], np.float32)
     gloss = np.full(len(tex), 0.10, np.float32)
 
     spot = np.flatnonzero(front & (height < 8.0) & (height > 6.4))
-    albedo[spot] *= 1 - _folds(tex[spot, 0], height[spot], aus, age)[:, None] * np.float32([0.75, 0.95, 1.0])
+    albedo[spot] *= 1 - _folds(tex[spot, 0], height[spot], aus, age)[:, None] * np.array([0.75, 0.95, 1.0], np.float32)
     spot = np.flatnonzero(front & (np.abs(height - 7.28) < 0.17) & (np.abs(side - 0.31) < 0.22))
     _lids(albedo, tex, spot, look)
     spot = np.flatnonzero(lips > 0.02)
@@ -105,7 +111,7 @@ def skin(
     _hair(albedo, gloss, tex, hairy, look)
     spot = np.flatnonzero(inner > 0.02)
     cover = smooth(0.1, 0.6, inner[spot])[:, None]
-    albedo[spot] = (1 - cover) * albedo[spot] + cover * np.float32([0.16, 0.022, 0.022])
+    albedo[spot] = (1 - cover) * albedo[spot] + cover * np.array([0.16, 0.022, 0.022], np.float32)
     return albedo.astype(np.float32), gloss
 
 
@@ -164,8 +170,13 @@ def _brows(side: np.ndarray, x: np.ndarray, y: np.ndarray, look: face_model.Appe
 
 
 def _grow(
-    albedo: np.ndarray, spot: np.ndarray, tex: np.ndarray, amount: np.ndarray, look: face_model.Appearance,
-    density: float, colour: np.ndarray,
+    albedo: np.ndarray,
+    spot: np.ndarray,
+    tex: np.ndarray,
+    amount: np.ndarray,
+    look: face_model.Appearance,
+    density: float,
+    colour: np.ndarray,
 ) -> None:
     """Mixes, in place, short hair over the points `spot`."""
     grain = 1 + 0.22 * noise(tex[spot, 0] * 260 + 512, tex[spot, 1] * 200, look.texture + 9)
@@ -211,8 +222,8 @@ def eye(look: face_model.Appearance, tex: np.ndarray) -> tuple[np.ndarray, np.nd
     centres, radius = eyeballs()
     offset = (tex - centres[(tex[:, 0] > 0).astype(int)]) / np.float32(radius)
     spread = np.sqrt(offset[:, 0] ** 2 + offset[:, 1] ** 2)
-    white = np.float32([0.78, 0.73, 0.70]) * (1 - 0.25 * smooth(0.45, 0.95, spread))[:, None]
-    white = white * np.float32([1.0, 0.95, 0.95])
+    white = np.array([0.78, 0.73, 0.70], np.float32) * (1 - 0.25 * smooth(0.45, 0.95, spread))[:, None]
+    white = white * np.array([1.0, 0.95, 0.95], np.float32)
     spokes = 1 + 0.15 * noise(np.arctan2(offset[:, 1], offset[:, 0]) * 18 + 512, spread * 4, look.texture)
     iris = look.iris * (1.15 * spokes * (1 - 0.65 * smooth(0.36, 0.50, spread)))[:, None]
     mix = smooth(0.53, 0.46, spread)[:, None]

@@ -75,9 +75,7 @@ def sample(seed: int, identity: int, picture: int) -> FaceSpec:
     Raises:
       ValueError: a negative argument.
     """
-    rng = np.random.default_rng(
-        [_natural("seed", seed), _natural("identity", identity), _natural("picture", picture)]
-    )
+    rng = np.random.default_rng([_natural("seed", seed), _natural("identity", identity), _natural("picture", picture)])
     expression = picture % len(EXPRESSIONS)
     name = EXPRESSIONS[expression]
     strength = 0.0 if name == "neutral" else float(0.35 + 0.65 * rng.beta(2.0, 1.3))
@@ -156,7 +154,7 @@ def _sample_light(rng: np.random.Generator) -> np.ndarray:
     direction = [np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)]
     warmth = np.clip(rng.normal(0, 0.05), -0.12, 0.12)
     tint = [1 + warmth, 1.0, 1 - 1.3 * warmth]
-    return np.float32([*direction, rng.uniform(0.55, 0.95), *tint, rng.uniform(0.22, 0.45)])
+    return np.array([*direction, rng.uniform(0.55, 0.95), *tint, rng.uniform(0.22, 0.45)], np.float32)
 
 
 def _natural(name: str, value: int) -> int:

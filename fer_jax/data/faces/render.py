@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Camera, in template mesh units. The eyes-to-chin distance is the same for every identity (`model.frame`), so brows
 # and chin always lie at about 27 % and 92 % of the picture's height.
 _TOP, _HEIGHT, _DISTANCE, _PLANE = 7.98, 1.98, 7.0, 1.25
-_PIVOT = np.float32([0.0, 7.0, 0.85])  # centre of head rotations
+_PIVOT = np.array([0.0, 7.0, 0.85], np.float32)  # centre of head rotations
 _PARTING = tuple(face_model.AU_NUMBERS.index(number) for number in (10, 12, 20, 25, 26))  # AUs that show the teeth
 # Material, albedo, gloss.
 _MOUTH = ((face_model.TEETH, (0.74, 0.68, 0.58), 0.2), (face_model.TONGUE, (0.42, 0.10, 0.10), 0.1))
@@ -60,8 +60,9 @@ def render(spec: FaceSpec, size: int) -> np.ndarray:
 
 def _shrink(picture: np.ndarray, factor: int) -> np.ndarray:
     """Mean over blocks of `factor` x `factor` pixels."""
-    rows = sum(picture[k::factor] for k in range(factor))
-    return sum(rows[:, k::factor] for k in range(factor)) * np.float32(1 / factor**2)
+    rows: np.ndarray = sum(picture[k::factor] for k in range(1, factor)) + picture[::factor]
+    total: np.ndarray = sum(rows[:, k::factor] for k in range(1, factor)) + rows[:, ::factor]
+    return total * np.float32(1 / factor**2)
 
 
 def encode(linear: np.ndarray) -> np.ndarray:
@@ -122,8 +123,14 @@ def _long_hair(
 
 
 def _shade(
-    spec: FaceSpec, model: face_model.FaceModel, look: face_model.Appearance, drawn: np.ndarray, cover: raster.Coverage,
-    normals: np.ndarray, folds: np.ndarray, posed: np.ndarray,
+    spec: FaceSpec,
+    model: face_model.FaceModel,
+    look: face_model.Appearance,
+    drawn: np.ndarray,
+    cover: raster.Coverage,
+    normals: np.ndarray,
+    folds: np.ndarray,
+    posed: np.ndarray,
 ) -> np.ndarray:
     """Linear RGB (P, 3) of the covered pixels."""
     table = np.concatenate(
@@ -153,7 +160,7 @@ def _shade(
     parted = np.clip(0.3 + 1.6 * max(spec.aus[list(_PARTING)]), 0, 1)
     for kind, colour, shine in _MOUTH:
         part = np.flatnonzero(material == kind)
-        albedo[part], gloss[part] = np.float32(colour), shine
+        albedo[part], gloss[part] = np.asarray(colour, np.float32), shine
         open_[part] = parted * np.clip(0.2 + 2.2 * (tex[part, 2] - 1.15), 0.15, 0.85)  # darker towards the throat
     part = np.flatnonzero(material == face_model.HAIR)
     albedo[part] = look.hair.astype(np.float32) * paint.strands(tex[part], look)[:, None] * np.float32(0.8)
@@ -162,13 +169,11 @@ def _shade(
     return _light(spec, albedo, gloss, normal, open_)
 
 
-def _light(
-    spec: FaceSpec, albedo: np.ndarray, gloss: np.ndarray, normal: np.ndarray, open_: np.ndarray
-) -> np.ndarray:
+def _light(spec: FaceSpec, albedo: np.ndarray, gloss: np.ndarray, normal: np.ndarray, open_: np.ndarray) -> np.ndarray:
     """Diffuse light that bleeds red past the terminator, sky and ground ambient, a soft highlight."""
     direction, strength, tint, ambient = spec.light[0:3], spec.light[3], spec.light[4:7], spec.light[7]
     cosine = normal @ np.asarray(direction, np.float32)
-    wrap = np.float32([0.42, 0.28, 0.22])
+    wrap = np.array([0.42, 0.28, 0.22], np.float32)
     key = np.maximum(cosine[:, None] + wrap, 0) / (1 + wrap)
     key *= (0.35 + 0.65 * open_)[:, None] * (np.float32(strength) * np.asarray(tint, np.float32))
     sky = (np.float32(ambient) * open_ * (0.8 + 0.2 * normal[:, 1]))[:, None]

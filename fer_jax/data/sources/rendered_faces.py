@@ -143,7 +143,9 @@ class RenderedFaces(tfds.core.GeneratorBasedBuilder):
     def download_and_prepare(self, *, file_format: Any = "array_record", **kwargs: Any) -> None:
         """Renders the set unless it lies there; one progress bar; takes TFDS's arguments."""
         options = self.builder_config
-        with tqdm(total=options.identities * options.pictures, desc=f"rendering {NAME}", leave=False, disable=None) as self._bar:
+        with tqdm(
+            total=options.identities * options.pictures, desc=f"rendering {NAME}", leave=False, disable=None
+        ) as self._bar:
             tfds.disable_progress_bar()
             try:
                 super().download_and_prepare(file_format=file_format, **kwargs)
@@ -165,15 +167,18 @@ class RenderedFaces(tfds.core.GeneratorBasedBuilder):
             name = f"i{person:04d}_p{picture:02d}"
             if self._bar is not None:
                 self._bar.update()
-            yield name, {
-                "image": image,
-                "expression": spec.expression,
-                "identity": person,
-                "identity_vector": spec.identity_vector,
-                "aus": spec.aus,
-                "valence": spec.valence,
-                "arousal": spec.arousal,
-                "pose": spec.pose,
-                "light": spec.light,
-                "file": name,
-            }
+            yield (
+                name,
+                {
+                    "image": image,
+                    "expression": spec.expression,
+                    "identity": person,
+                    "identity_vector": spec.identity_vector,
+                    "aus": spec.aus,
+                    "valence": spec.valence,
+                    "arousal": spec.arousal,
+                    "pose": spec.pose,
+                    "light": spec.light,
+                    "file": name,
+                },
+            )
