@@ -80,16 +80,21 @@ def _fer2013(config: ConfigDict) -> None:
 
 
 def _tiny(config: ConfigDict) -> None:
-    """Same code path; half the width, 32 pixels, minutes on two CPU cores.
+    """Same code path; a quarter of the width, 48 pixels, minutes on two CPU cores.
 
-    In a run this short the discriminators must not lag: both are updated at every step, and learn faster.
+    Departures from the published rules, all of them because some hundred steps must do: the discriminators are updated
+    at every step and everything learns faster; crops are looser; and M_ER's loss also trains the expression encoder,
+    which by the published rules learns from the adversarial losses alone, after the discriminators have learnt.
     """
-    config.data.image_size = 32
-    config.model.update(width=16, noise=16, blocks=2, dropout=0.2)
-    config.optim.lr = 5e-4
+    config.data.image_size = 48
+    config.model.update(width=8, noise=16, blocks=2, dropout=0.1)
+    config.optim.lr = 1e-3
+    config.optim.gen_lr = 5e-4
     config.d_fr_every = config.d_er_every = 1
-    config.run.update(epochs=0, steps=600, log_every=50, eval_every=150, sample_every=300)
+    config.m_er_trains_encoder = True
+    config.run.update(epochs=0, steps=700, log_every=50, eval_every=350, sample_every=350)
     _rendered(config)
+    config.data.streams.expression.train_view.load_size = 50
 
 
 _VARIANTS = {"rendered_faces": _rendered, "tiny": _tiny, "raf_db": _raf_db, "fer2013": _fer2013}

@@ -113,7 +113,7 @@ def _kernel_grad_lax(x, g, *, geometry, kernel):
 def _forward_cpu(x, w, *, geometry):
     if _is_pointwise(w.shape[:2], geometry):
         return jnp.einsum("nhwc,co->nhwo", x, w[0, 0])
-    if _as_matrix_product(x, w.shape[:2]):
+    if _smaller_than_kernel(x, w.shape[:2]):
         patches = _patches(x, w.shape[:2], geometry, _out_size(x.shape[1:3], w.shape[:2], geometry))
         return jnp.einsum("nhwk,ko->nhwo", patches, w.reshape(-1, w.shape[-1]))
     return _forward_lax(x, w, geometry=geometry)
@@ -122,7 +122,7 @@ def _forward_cpu(x, w, *, geometry):
 def _input_grad_cpu(g, w, *, geometry, size):
     if _is_pointwise(w.shape[:2], geometry):
         return jnp.einsum("nhwo,co->nhwc", g, w[0, 0])
-    if _as_matrix_product(g, w.shape[:2]):
+    if _smaller_than_kernel(g, w.shape[:2]):
         return _overlap_add(g, w, geometry, size)
     return _input_grad_lax(g, w, geometry=geometry, size=size)
 
@@ -131,7 +131,7 @@ def _kernel_grad_cpu(x, g, *, geometry, kernel):
     channels, features = x.shape[-1], g.shape[-1]
     if _is_pointwise(kernel, geometry):
         return jnp.einsum("nhwc,nhwo->co", x, g)[None, None]
-    if _as_matrix_product(x, kernel) or _as_matrix_product(g, kernel):
+    if _smaller_than_kernel(x, kernel) or _smaller_than_kernel(g, kernel):
         patches = _patches(x, kernel, geometry, g.shape[1:3])
         return jnp.einsum("nhwk,nhwo->ko", patches, g).reshape(*kernel, channels, features)
     if geometry.stride == (1, 1) and features < _FEW_OUTPUTS < channels and x.shape[1:3] == g.shape[1:3]:
@@ -146,12 +146,9 @@ def _is_pointwise(kernel: Pair, geometry: Geometry) -> bool:
     return tuple(kernel) == (1, 1) and geometry == Geometry((1, 1), ((0, 0), (0, 0)))
 
 
-def _as_matrix_product(x, kernel: Pair) -> bool:
-    """Where patches and one matrix product beat XLA's CPU convolution by far.
-
-    For inputs smaller than the kernel XLA swaps the operands, which costs rhs_reversal; float64 runs as scalar loops.
-    """
-    return x.shape[1] * x.shape[2] < kernel[0] * kernel[1] or x.dtype == jnp.float64
+def _smaller_than_kernel(x, kernel: Pair) -> bool:
+    """XLA swaps the operands of a convolution whose kernel outgrows its input, which costs rhs_reversal."""
+    return x.shape[1] * x.shape[2] < kernel[0] * kernel[1]
 
 
 def _out_size(size: Pair, kernel: Pair, geometry: Geometry) -> Pair:

@@ -46,8 +46,10 @@ class Runner:
 
     def init(self) -> TrainState:
         """A new state, born on the devices."""
-        make = jax.jit(lambda key: self.system.init(jax.random.fold_in(key, 2**32 - 1)), out_shardings=self.replicated)
-        return make(self.key)
+        # Hundreds of draws: with the default generator they take XLA's CPU backend half a minute to compile.
+        return jax.jit(
+            lambda: self.system.init(jax.random.key(self.seed, impl="unsafe_rbg")), out_shardings=self.replicated
+        )()
 
     def abstract_state(self) -> TrainState:
         """Shapes, dtypes and shardings of a state: what a checkpoint is restored into."""

@@ -19,6 +19,7 @@ from fer_jax.data.faces import pool, population
 from fer_jax.data.faces import render as renderer
 
 NAME = "rendered_faces"
+EXPRESSIONS = population.EXPRESSIONS
 _MIN_IDENTITIES = 3  # one a split
 
 _DESCRIPTION = """
