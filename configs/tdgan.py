@@ -92,7 +92,7 @@ def _tiny(config: ConfigDict) -> None:
     config.optim.gen_lr = 5e-4
     config.d_fr_every = config.d_er_every = 1
     config.m_er_trains_encoder = True
-    config.run.update(epochs=0, steps=700, log_every=50, eval_every=350, sample_every=350)
+    config.run.update(epochs=0, steps=300, log_every=50, eval_every=150, sample_every=150)
     _rendered(config)
     config.data.streams.expression.train_view.load_size = 50
 

@@ -25,7 +25,10 @@ def run() -> None:
         raise UsageError("--config: missing; e.g. --config=configs/tdgan.py:tiny")
     from fer_jax import runtime
 
-    folder = Path(_WORKDIR.value or runtime.default_workdir(config_flags.get_config_filename(flags.FLAGS["config"])))
+    name = config_flags.get_config_filename(flags.FLAGS["config"])
+    if not Path(name.partition(":")[0]).exists():
+        raise UsageError(f"--config: there is no file {name.partition(':')[0]}; see the folder configs/")
+    folder = Path(_WORKDIR.value or runtime.default_workdir(name))
     runtime.start()
     from fer_jax.eval import command
     from fer_jax.train import loop

@@ -34,6 +34,7 @@ class Checkpoints:
             ocp.checkpoint_managers.BestN(get_metric_fn=_rank, n=1, keep_checkpoints_without_metrics=False),
         ]
         options = ocp.CheckpointManagerOptions(
+            best_fn=_rank,  # without it metrics are not written
             preservation_policy=ocp.checkpoint_managers.AnyPreservationPolicy(policies),
             create=not read_only,
             read_only=read_only,

@@ -19,15 +19,16 @@ from fer_jax.train.state import TrainState
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Runner:
-    """A system on all devices. `seed` is the run's; step keys are folded from it and the step."""
+    """A system on all devices, or the first `devices`. `seed` is the run's; step keys are folded from it and the step."""
 
     system: System
     seed: int
+    devices: int | None = None
 
     @functools.cached_property
     def mesh(self) -> Mesh:
-        """All devices in one row."""
-        return Mesh(np.array(jax.devices()), ("data",), axis_types=(AxisType.Auto,))
+        """The devices in one row."""
+        return Mesh(np.array(jax.devices()[: self.devices]), ("data",), axis_types=(AxisType.Auto,))
 
     @functools.cached_property
     def replicated(self) -> NamedSharding:
@@ -46,10 +47,14 @@ class Runner:
 
     def init(self) -> TrainState:
         """A new state, born on the devices."""
+        return self._init()
+
+    @functools.cached_property
+    def _init(self):
         # Hundreds of draws: with the default generator they take XLA's CPU backend half a minute to compile.
         return jax.jit(
             lambda: self.system.init(jax.random.key(self.seed, impl="unsafe_rbg")), out_shardings=self.replicated
-        )()
+        )
 
     def abstract_state(self) -> TrainState:
         """Shapes, dtypes and shardings of a state: what a checkpoint is restored into."""

@@ -1,0 +1,78 @@
+"""What every system promises, over every file of configs/: one compilation serves all tests of a system."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from fer_jax import systems
+from fer_jax.data import open_data
+from fer_jax.train.checkpoint import Checkpoints
+from fer_jax.train.shard import Runner
+from tests.micro import config_names, micro
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("tfds")
+
+
+@functools.cache
+def built(name, data_dir, devices):
+    """(data, runner, phase, the compiled step) on the first `devices` devices."""
+    data = open_data(micro(name, data_dir))
+    runner = Runner(systems.build(micro(name, data_dir), data.spec), 0, devices=devices)
+    phase = runner.system.phase(0)
+    batch = runner.to_devices(next(data.train(0, 1)))
+    compiled = runner.train_step(phase).lower(runner.init(), batch, runner.key).compile()
+    return data, runner, phase, compiled
+
+
+def steps(name, data_dir, devices, state, first, last):
+    data, runner, phase, compiled = built(name, data_dir, devices)
+    for step, batch in zip(range(first, last), data.train(first, last), strict=True):
+        assert runner.system.phase(step) == phase  # one program serves every step of these configs
+        with jax.transfer_guard("disallow"):
+            state, metrics = compiled(state, runner.to_devices(batch), runner.key)
+    return state, jax.device_get(metrics)
+
+
+@pytest.mark.parametrize("name", config_names())
+class TestContract:
+    def test_no_scalar_convolution_loops(self, name, data_dir):
+        assert "rhs_reversal" not in built(name, data_dir, 8)[3].as_text()
+
+    def test_a_step_changes_every_net(self, name, data_dir):
+        runner = built(name, data_dir, 8)[1]
+        before = jax.device_get(runner.init())
+        after, metrics = steps(name, data_dir, 8, runner.init(), 0, 1)
+        assert int(after.step) == 1 and all(np.isfinite(value) for value in metrics.values())
+        for net in before.nets:
+            pairs = zip(jax.tree.leaves(before.nets[net].params), jax.tree.leaves(after.nets[net].params), strict=True)
+            assert all(np.any(a != np.asarray(b)) for a, b in pairs), net
+
+    def test_saved_and_restored_equals_straight_on(self, name, data_dir, tmp_path):
+        """Bit for bit, batches and random numbers included; and two runs with one seed agree."""
+        runner = built(name, data_dir, 8)[1]
+        straight, _ = steps(name, data_dir, 8, runner.init(), 0, 3)
+        half, _ = steps(name, data_dir, 8, runner.init(), 0, 2)
+        checkpoints = Checkpoints(tmp_path)
+        checkpoints.save(half, {}, 2)
+        checkpoints.wait()
+        again, _ = steps(name, data_dir, 8, checkpoints.restore(2, runner.abstract_state()), 2, 3)
+        checkpoints.close()
+        for a, b in zip(jax.tree.leaves(straight), jax.tree.leaves(again), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    def test_one_device_and_eight_agree(self, name, data_dir):
+        """Losses and the first update's gradients, which Adam's first step turns into signs, to rounding."""
+        (one, first), (eight, second) = (
+            steps(name, data_dir, n, built(name, data_dir, n)[1].init(), 0, 1) for n in (1, 8)
+        )
+        assert first.keys() == second.keys()
+        for key in first:
+            np.testing.assert_allclose(first[key], second[key], rtol=2e-4, atol=1e-6, err_msg=key)
+        for a, b in zip(jax.tree.leaves(one.nets), jax.tree.leaves(eight.nets), strict=True):
+            difference = np.abs(np.asarray(a, np.float32) - np.asarray(b, np.float32))
+            assert np.mean(difference > 1e-5) < 0.02
