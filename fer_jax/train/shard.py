@@ -19,7 +19,7 @@ from fer_jax.train.state import TrainState
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Runner:
-    """A system on all devices, or the first `devices`. `seed` is the run's; step keys are folded from it and the step."""
+    """A system on all devices, or the first `devices`; step keys are folded from the run's `seed` and the step."""
 
     system: System
     seed: int
