@@ -107,6 +107,7 @@ class Checkpoints:
         Raises:
           UsageError: it cannot be read, or holds other networks.
         """
+        self._check_shapes(step, template)
         arguments = ocp.args.PyTreeRestore(
             item=template, restore_args=ocp.checkpoint_utils.construct_restore_args(template)
         )
@@ -119,6 +120,24 @@ class Checkpoints:
         if left:
             raise UsageError(f"{self.folder / str(step)}: {len(left)} values are missing; it is of another network")
         return state
+
+    def _check_shapes(self, step: int, template: TrainState) -> None:
+        """Compares with what was saved before anything is read."""
+        folder = self.folder / str(step) / "state"
+        try:
+            saved = ocp.PyTreeCheckpointer().metadata(folder.absolute()).item_metadata.tree
+        except (OSError, ValueError, AttributeError) as error:
+            raise UsageError(f"{folder}: cannot be restored: {str(error).strip().splitlines()[0][:300]}") from error
+        there, here = (
+            {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in leaves}
+            for leaves, _ in map(jax.tree_util.tree_flatten_with_path, (saved, template))
+        )
+        for name in sorted(there.keys() | here.keys()):
+            if there.get(name) != here.get(name):
+                raise UsageError(
+                    f"{folder}: cannot be restored: {name} has shape {there.get(name, 'none')} there, "
+                    f"{here.get(name, 'none')} in this config's network"
+                )
 
     @contextlib.contextmanager
     def _failures(self) -> Iterator[None]:
