@@ -69,10 +69,6 @@ class Checkpoints:
             step = self.best
         return steps[-1] if step is None else step
 
-    def metrics(self, step: int) -> Mapping[str, float] | None:
-        """What was saved with a checkpoint to select it by: {"selected": value, "step": step}."""
-        return self._manager.metrics(step)
-
     def save(self, state: TrainState, config: Mapping[str, Any], step: int, selected: float | None = None) -> None:
         """Starts saving; `selected` is the selection metric at this step where it was measured (higher is better).
 
