@@ -55,7 +55,8 @@ def write_sample(
     path = workdir / "samples" / f"{step:09d}.png"
     if jax.process_index() == 0:
         path.parent.mkdir(parents=True, exist_ok=True)
-        images.sheet(jax.device_get(columns)).save(path)
+        named = dict(zip(runner.system.columns, jax.device_get(columns), strict=True))
+        images.sheet(named).save(path)
     return path
 
 

@@ -1,7 +1,7 @@
 """What the training loop, the evaluation and the tools know of a system."""
 
 from collections.abc import Hashable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -23,8 +23,14 @@ class DataSpec(NamedTuple):
     classes: Mapping[str, tuple[str, ...]]  # label field -> names, e.g. {"expression": ("surprise", ...)}
 
 
+@runtime_checkable
 class System(Protocol):
     """Pure functions over a TrainState; `fer_jax.train` jits, shards and donates them in one place."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Titles of the sample sheet's columns, left to right."""
+        ...
 
     def init(self, key: jax.Array) -> TrainState:
         """A new state."""
@@ -49,6 +55,6 @@ class System(Protocol):
         """Figures of a whole split from the outputs of all its examples: nested dicts of floats and lists."""
         ...
 
-    def sample(self, state: TrainState, batch: Batch, key: jax.Array) -> Mapping[str, jax.Array]:
-        """Columns of the sample sheet, left to right, each (B, S, S, C) in [0, 1]."""
+    def sample(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[jax.Array, ...]:
+        """The sample sheet's columns, each (B, S, S, C) in [0, 1]."""
         ...

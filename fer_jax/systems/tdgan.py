@@ -53,10 +53,11 @@ class Noise(NamedTuple):
 
 
 class Due(NamedTuple):
-    """The discriminators that a step updates."""
+    """What a step updates beside M_ER."""
 
     dis_fr: bool
     dis_er: bool
+    gen: bool = True  # False in the warm-up
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Tdgan:
     d_fr_every: int = 5
     d_er_every: int = 10
     restart_counter: bool = True  # the gaps count from each epoch's start, as published; False: from the run's
+    warm_up: int = 0  # steps at the start in which M_ER and D_ER alone learn (not in the published system)
     m_er_trains_encoder: bool = False  # let M_ER's loss reach the expression encoder (not in the published system)
     d_er_fake_class: bool = False  # train D_ER on generated pictures as an eighth class (not in the published system)
     ema_decay: float = 0.0  # > 0: evaluate and sample with a moving average of the generator
@@ -134,8 +136,8 @@ class Tdgan:
         return terms["real"] + terms["fake"], (terms, seen.features[0::2])
 
     def dis_er_loss(self, params, expression, label, generated, key=None):
-        """L_De_real, plus the fake class where that is switched on -> (total, terms)."""
-        if not self.d_er_fake_class:
+        """L_De_real, plus the fake class where that is on and a picture was generated -> (total, terms)."""
+        if not self.d_er_fake_class or generated is None:
             terms = {"real": cross_entropy(self.judge("dis_er", params, expression, key).logits, label)}
         else:
             pictures = _interleave(expression, jax.lax.stop_gradient(generated))
@@ -176,13 +178,42 @@ class Tdgan:
     def phase(self, step: int) -> Due:
         """Which discriminators the step after `step` completed ones updates."""
         counter = step % self.data.steps_per_epoch if self.restart_counter else step
+        if step < self.warm_up:
+            return Due(dis_fr=False, dis_er=True, gen=False)
         return Due(dis_fr=counter % self.d_fr_every == 0, dis_er=counter % self.d_er_every == 0)
 
     def train_step(self, state: TrainState, batch: Batch, key: jax.Array, due: Due) -> tuple[TrainState, Metrics]:
         """One step of section 3 of the spec, with fresh noise."""
+        if not due.gen:
+            return self.warm_up_step(state, batch, key)
         noise_key, dropout_key = jax.random.split(key)
         noise = self.draw_noise(noise_key, batch["face"]["image"].shape[0])
         return self.update(state, batch, noise, dropout_key, due)
+
+    def warm_up_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
+        """One step before the generator's first: M_ER and D_ER learn from the real expressions."""
+        head_key, er_key = jax.random.split(key)
+        nets = dict(state.nets)
+        expression, label = batch["expression"]["image"], batch["expression"]["expression"]
+
+        def m_er_loss(gen, head):
+            code: Any = self.gen.apply({"params": gen}, expression, method="encode_expression")
+            return self.m_er_loss(
+                (head, code if self.m_er_trains_encoder else jax.lax.stop_gradient(code)), label, head_key
+            )
+
+        m_er, (gen_grads, head_grads) = jax.value_and_grad(m_er_loss, (0, 1))(
+            nets["gen"].params, nets["er_head"].params
+        )
+        (_, terms), er_grads = jax.value_and_grad(self.dis_er_loss, has_aux=True)(
+            nets["dis_er"].params, expression, label, None, er_key
+        )
+        nets["er_head"] = nets["er_head"].update(head_grads, self.tx["er_head"])
+        nets["dis_er"] = nets["dis_er"].update(er_grads, self.tx["dis_er"])
+        if self.m_er_trains_encoder:
+            nets["gen"] = nets["gen"].update(gen_grads, self.tx["gen"], ema_decay=self.ema_decay)
+        metrics = {"m_er/loss": m_er} | {f"dis_er/{name}": value for name, value in terms.items()}
+        return state.replace(step=state.step + 1, nets=nets), metrics  # type: ignore[attr-defined]
 
     def update(
         self, state: TrainState, batch: Batch, noise: Noise, key: jax.Array | None, due: Due
@@ -248,18 +279,20 @@ class Tdgan:
         names = self.data.classes["expression"]
         return {which: classification(outputs[which], outputs["expression"], names) for which in ("m_er", "d_er")}
 
-    def sample(self, state: TrainState, batch: Batch, key: jax.Array) -> Mapping[str, jax.Array]:
+    columns = ("face", "expression", "generated", "face again", "expression again")  # of the sample sheet
+
+    def sample(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[jax.Array, ...]:
         """The reference's five columns: face, expression, generated, and the two consistency passes."""
         gen, noise = state.nets["gen"].averaged, self.draw_noise(key, batch["face"]["image"].shape[0])
         face, expression = batch["face"]["image"], batch["expression"]["image"]
         generated, _ = self.generate(gen, face, expression, noise.generate)
-        return {
-            "face": face,
-            "expression": expression,
-            "generated": generated,
-            "face again": self.generate(gen, generated, face, noise.con_fr)[0],
-            "expression again": self.generate(gen, expression, generated, noise.con_er)[0],
-        }
+        return (
+            face,
+            expression,
+            generated,
+            self.generate(gen, generated, face, noise.con_fr)[0],
+            self.generate(gen, expression, generated, noise.con_er)[0],
+        )
 
 
 def _apply(module, params, x, key):
@@ -294,6 +327,7 @@ def build(config, data: DataSpec) -> Tdgan:
         d_fr_every=config.d_fr_every,
         d_er_every=config.d_er_every,
         restart_counter=config.restart_counter,
+        warm_up=config.warm_up,
         m_er_trains_encoder=config.m_er_trains_encoder,
         d_er_fake_class=config.d_er_fake_class,
         ema_decay=config.ema_decay,
