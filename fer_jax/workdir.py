@@ -1,17 +1,21 @@
 """The folder of a run: config.json, data.json, metrics.jsonl, checkpoints/, samples/, plots/, eval/."""
 
+import contextlib
+import errno
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fer_jax.errors import UsageError
+from fer_jax.errors import RunFailed, UsageError
 
 if TYPE_CHECKING:  # it imports jax
     from fer_jax.systems.base import DataSpec
 
 CONFIG = "config.json"
 SPEC = "data.json"
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # what a disk says that is full, or takes no more
 
 
 def as_dict(config) -> dict[str, Any]:
@@ -19,24 +23,34 @@ def as_dict(config) -> dict[str, Any]:
     return json.loads(config.to_json())
 
 
-def claim(workdir: Path, config) -> None:
-    """Makes the folder this config's; a folder of the same config is gone on with.
+def admit(workdir: Path, config) -> None:
+    """Makes the folder, which may be a new one or one of the same config, and leaves nothing in it.
 
     How long a run lasts and how often it reports (`config.run`), and where data lies on this machine, may differ.
 
     Raises:
       UsageError: the folder is another config's (the differing fields are named), or cannot be written.
+      RunFailed: the disk is full.
     """
-    path = workdir / CONFIG
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            check(workdir, config)
-        partial = path.with_suffix(".tmp")
-        partial.write_text(json.dumps(as_dict(config), indent=2) + "\n")
-        partial.replace(path)
+        if not os.access(workdir, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        raise UsageError(f"--workdir {workdir}: cannot be written: {error.strerror or error}") from error
+        raise _unwritable(workdir, error) from error
+    if (workdir / CONFIG).exists():
+        check(workdir, config)
+
+
+def claim(workdir: Path, config) -> None:
+    """Makes the folder this config's.
+
+    Raises:
+      UsageError: as `admit` does.
+      RunFailed: the disk is full.
+    """
+    admit(workdir, config)
+    _write_json(workdir / CONFIG, as_dict(config))
 
 
 def check(workdir: Path, config) -> None:
@@ -65,14 +79,9 @@ def write_spec(workdir: Path, spec: "DataSpec") -> None:
 
     Raises:
       UsageError: it cannot be written.
+      RunFailed: the disk is full.
     """
-    path = workdir / SPEC
-    try:
-        partial = path.with_suffix(".tmp")
-        partial.write_text(json.dumps(spec._asdict(), indent=2) + "\n")
-        partial.replace(path)
-    except OSError as error:
-        raise UsageError(f"--workdir {workdir}: cannot be written: {error.strerror or error}") from error
+    _write_json(workdir / SPEC, spec._asdict())
 
 
 def read_spec(workdir: Path) -> "DataSpec":
@@ -92,6 +101,35 @@ def read_spec(workdir: Path) -> "DataSpec":
         return spec._replace(classes=classes)
     except (OSError, TypeError, AttributeError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read ({error}); train once more, which writes it anew") from error
+
+
+@contextlib.contextmanager
+def writing(workdir: Path) -> Iterator[None]:
+    """Around whatever is written during a run.
+
+    Raises:
+      RunFailed: the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        raise _unwritable(workdir, error) from error
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    partial = path.with_suffix(".tmp")
+    try:
+        partial.write_text(json.dumps(value, indent=2) + "\n")
+        partial.replace(path)
+    except OSError as error:
+        raise _unwritable(path.parent, error) from error
+
+
+def _unwritable(workdir: Path, error: OSError) -> UsageError | RunFailed:
+    text = f"--workdir {workdir}: cannot be written: {error.strerror or error}"
+    return RunFailed(f"{text}; make room and run the same command again") if error.errno in _DISK else UsageError(text)
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

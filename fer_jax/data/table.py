@@ -37,7 +37,7 @@ class Records:
         """Row numbers of every split that has any."""
         return self._splits
 
-    def read(self, rows: Sequence[int]) -> list[bytes]:
+    def read(self, rows: Sequence[int] | np.ndarray) -> list[bytes]:
         """Serialised examples of the rows, in their order."""
         return self._reader.__getitems__([int(row) for row in rows])
 

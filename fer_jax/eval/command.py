@@ -16,6 +16,7 @@ def evaluate_workdir(config, folder: Path, *, step: int | None, split: str, mode
 
     Raises:
       UsageError: no such workdir or checkpoint, or it is another config's.
+      RunFailed: the disk is full.
     """
     import jax
 
@@ -26,15 +27,15 @@ def evaluate_workdir(config, folder: Path, *, step: int | None, split: str, mode
     checkpoints = Checkpoints(folder, read_only=True)
     chosen = checkpoints.choose(step)
     state = checkpoints.restore(chosen, runner.abstract_state())
-    if mode == "sample":
-        rows = config.run.sample_rows
-        logging.info(
-            "pictures: %s", evaluation.write_sample(runner, state, data, folder, chosen, split=split, rows=rows)
-        )
-        return
-    figures = evaluation.evaluate(runner, state, data, split)
-    evaluation.log_figures(f"{split}, checkpoint of step {chosen}", figures)
-    if jax.process_index() == 0:
-        about = {"step": chosen, "selected_on": config.select.split, "selected_by": config.select.metric}
-        path = evaluation.write_evaluation(folder, split, figures, about, data)
-        logging.info("written: %s", path)
+    with workdir.writing(folder):
+        if mode == "sample":
+            rows = config.run.sample_rows
+            path = evaluation.write_sample(runner, state, data, folder, chosen, split=split, rows=rows)
+            logging.info("pictures: %s", path)
+            return
+        figures = evaluation.evaluate(runner, state, data, split)
+        evaluation.log_figures(f"{split}, checkpoint of step {chosen}", figures)
+        if jax.process_index() == 0:
+            about = {"step": chosen, "selected_on": config.select.split, "selected_by": config.select.metric}
+            path = evaluation.write_evaluation(folder, split, figures, about, data)
+            logging.info("written: %s", path)

@@ -31,6 +31,41 @@ def classification(logits: np.ndarray, labels: np.ndarray, names: Sequence[str])
     }
 
 
+def agreement(predicted: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """How well a continuous label is predicted. (N,) twice.
+
+    "ccc" is Lin's concordance with one divisor; "ccc_reference" the Emotion-GCN reference's, whose covariance is
+    divided by N and variances by N - 1, so that it is at most (N - 1) / N. "pcc" is Pearson's correlation, "rmse" the
+    root mean square error, "sagr" the share of equal signs (0 has a sign of its own). Where a correlation is 0 / 0, of
+    a constant, it counts 0.
+
+    Raises:
+      ValueError: no examples.
+    """
+    from scipy.stats import pearsonr
+    from sklearn import metrics
+
+    if not len(labels):
+        raise ValueError("agreement: no examples")
+    predicted, labels = predicted.astype(np.float64), labels.astype(np.float64)
+    count, gap = len(labels), (predicted.mean() - labels.mean()) ** 2
+    covariance = ((predicted - predicted.mean()) * (labels - labels.mean())).mean()
+    spread = predicted.var() + labels.var()
+    varies = np.ptp(predicted) > 0 and np.ptp(labels) > 0
+    return {
+        "ccc": _quotient(2 * covariance, spread + gap),
+        "ccc_reference": _quotient(2 * covariance, spread * count / max(count - 1, 1) + gap),
+        "pcc": float(pearsonr(predicted, labels).statistic) if varies else 0.0,
+        "rmse": float(metrics.root_mean_squared_error(labels, predicted)),
+        "sagr": float((np.sign(predicted) == np.sign(labels)).mean()),
+        "examples": count,
+    }
+
+
+def _quotient(dividend: float, divisor: float) -> float:
+    return float(dividend / divisor) if divisor > 0 else 0.0
+
+
 def flatten(figures: dict[str, Any], prefix: str = "") -> dict[str, float]:
     """Nested figures -> {"m_er/accuracy": ...}; lists are left out."""
     flat: dict[str, float] = {}

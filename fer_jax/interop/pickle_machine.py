@@ -6,11 +6,12 @@ Errors come out as ValueError and the like for damage and as UsageError for what
 """
 
 import ast
+import io
 import pickletools
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,7 @@ class Interpreter:
     """One run over one pickle: a stack, marks on it and a memo, all of plain values, `Global`s and `Pending`s."""
 
     def __init__(
-        self, stream: BinaryIO, names: Mapping[str, Global], persistent: Callable[[Any], Any] | None, budget: int
+        self, stream: io.BytesIO, names: Mapping[str, Global], persistent: Callable[[Any], Any] | None, budget: int
     ):
         """As for `restricted_pickle.read_pickle`; `names` is all that the file may name."""
         self.stream, self.names, self.persistent, self.budget = stream, names, persistent, budget

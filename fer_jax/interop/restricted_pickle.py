@@ -27,7 +27,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -175,7 +175,7 @@ _GLOBALS = _table()
 
 
 def read_pickle(
-    stream: BinaryIO,
+    stream: io.BytesIO,
     where: str,
     *,
     functions: Mapping[str, Callable[..., Any] | None] | None = None,
@@ -185,7 +185,7 @@ def read_pickle(
     """Reads one pickle from `stream`, which is left right behind it.
 
     Args:
-      stream: seekable, in memory (a size claimed in the file is passed to its ``read``).
+      stream: in memory (a size claimed in the file is passed to its ``read``).
       where: what errors call the file.
       functions: further names, as "module.name": our replacement, or None for a name that may only be an argument.
       persistent: replacement for ``persistent_load``.

@@ -25,6 +25,10 @@ _LAST = {
     "bias": "bias",
     "mean": "running_mean",
     "var": "running_var",
+    "weight": "weight",  # a matrix that PyTorch keeps as (in, out): graph convolutions
+    "adjacency": "A",
+    "a": "_a",
+    "c": "_c",
 }
 # leaf name, rank -> permutation from PyTorch's layout to ours
 _FROM_TORCH = {

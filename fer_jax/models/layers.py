@@ -177,21 +177,48 @@ class BatchNorm(nn.Module):
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, x.shape[-1:], jnp.float32)
         running_var = self.variable("batch_stats", "var", jnp.ones, x.shape[-1:], jnp.float32)
-        if train:
-            axes = tuple(range(x.ndim - 1))
-            count = math.prod(x.shape[:-1])
-            mean = wide.mean(axes)
-            var = jnp.square(wide - mean).mean(axes)
-            if not self.is_initializing():
-                keep = self.momentum
-                running_mean.value = keep * running_mean.value + (1 - keep) * mean
-                running_var.value = keep * running_var.value + (1 - keep) * var * (count / max(count - 1, 1))
-        else:
-            mean, var = running_mean.value, running_var.value
-        y = (wide - mean) * lax.rsqrt(var + self.epsilon)
         if self.affine:
-            y = y * self.param("scale", self.scale_init, x.shape[-1:]) + self.param("bias", zeros, x.shape[-1:])
+            scale = self.param("scale", self.scale_init, x.shape[-1:])
+            shift = self.param("bias", zeros, x.shape[-1:])
+        else:
+            scale, shift = jnp.ones(x.shape[-1:], wide.dtype), jnp.zeros(x.shape[-1:], wide.dtype)
+        if not train:
+            factor = scale * lax.rsqrt(running_var.value + self.epsilon)
+            return ((wide - running_mean.value) * factor + shift).astype(x.dtype)
+        y, mean, var = _batch_norm(wide, scale, shift, self.epsilon)
+        if not self.is_initializing():
+            keep, count = self.momentum, math.prod(x.shape[:-1])
+            running_mean.value = keep * running_mean.value + (1 - keep) * mean
+            running_var.value = keep * running_var.value + (1 - keep) * var * (count / max(count - 1, 1))
         return y.astype(x.dtype)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _batch_norm(x, scale, shift, epsilon):
+    """-> normalised x, and the statistics, which have no derivative."""
+    return _batch_norm_forward(x, scale, shift, epsilon)[0]
+
+
+def _batch_norm_forward(x, scale, shift, epsilon):
+    axes = tuple(range(x.ndim - 1))
+    mean = x.mean(axes)
+    var = jnp.square(x - mean).mean(axes)
+    y = (x - mean) * (scale * lax.rsqrt(var + epsilon)) + shift
+    return (y, mean, var), (x, mean, var, scale)
+
+
+def _batch_norm_backward(epsilon, residuals, grads):
+    """As for instance norm: two sums and one pass. Nothing but x is kept; the normalised x is cheaper made again."""
+    x, mean, var, scale = residuals
+    grad, axes, count = grads[0], tuple(range(x.ndim - 1)), math.prod(x.shape[:-1])
+    inverse = lax.rsqrt(var + epsilon)
+    shift_sum = grad.sum(axes)
+    scale_sum = (grad * (x - mean)).sum(axes) * inverse
+    x_grad = (scale * inverse) * (grad - shift_sum / count - (x - mean) * (inverse * scale_sum / count))
+    return x_grad, scale_sum, shift_sum
+
+
+_batch_norm.defvjp(_batch_norm_forward, _batch_norm_backward)
 
 
 def max_pool(
@@ -256,6 +283,21 @@ def _max_pool_forward(x, window, stride, pads):
 
 
 _max_pool.defvjp(_max_pool_forward, _max_pool_backward)
+
+
+def average_pool(x: Float[Array, "b h w c"], window: int) -> Float[Array, "b p q c"]:
+    """AvgPool2d with stride `window`. (B, H, W, C) -> (B, H // window, W // window, C); a rest is left out."""
+    batch, height, width, channels = x.shape
+    rows, cols = height // window, width // window
+    whole = x[:, : rows * window, : cols * window]
+    return whole.reshape(batch, rows, window, cols, window, channels).mean((2, 4))
+
+
+def global_max(x: Float[Array, "b h w c"]) -> Float[Array, "b c"]:
+    """Largest value of each map. (B, H, W, C) -> (B, C). Of equal values the first one gets the gradient."""
+    flat = x.reshape(x.shape[0], -1, x.shape[-1])
+    chosen = lax.broadcasted_iota(jnp.int32, flat.shape, 1) == flat.argmax(1, keepdims=True)
+    return jnp.where(chosen, flat, 0).sum(1)
 
 
 def flatten_channels_first(x: Float[Array, "b h w c"]) -> Float[Array, "b n"]:

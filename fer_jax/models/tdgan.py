@@ -110,8 +110,8 @@ class Head(nn.Module):
     @nn.compact
     def __call__(self, features: Float[Array, "b p p f"], *, train: bool) -> Float[Array, "b k"]:
         def dense(width, name, published_inputs=1024):
-            init = {"kernel_init": _normal(published_inputs), "bias_init": nn.initializers.zeros}
-            return Dense(width, dtype=self.dtype, name=name, **init)
+            init = _normal(published_inputs)
+            return Dense(width, kernel_init=init, bias_init=nn.initializers.zeros, dtype=self.dtype, name=name)
 
         x = flatten_channels_first(features)
         x = nn.relu(dense(self.hidden, "fc1", 8 * 8 * 128)(nn.Dropout(self.dropout, deterministic=not train)(x)))

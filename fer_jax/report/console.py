@@ -1,6 +1,7 @@
 """What a run prints: plain lines on stderr, ours and other libraries' warnings only."""
 
 import logging as python_logging
+import sys
 import time
 from collections.abc import Mapping
 
@@ -8,10 +9,11 @@ from absl import logging
 
 
 class _Ours:
-    """Lets through what this library says, and others' errors."""
+    """Lets through what this library says, and others' errors; but not Orbax's, which logs all that it raises."""
 
     def filter(self, record) -> bool:
-        return record.levelno >= python_logging.ERROR or "fer_jax" in record.pathname
+        ours = "fer_jax" in record.pathname
+        return ours or (record.levelno >= python_logging.ERROR and "orbax" not in record.pathname)
 
 
 def setup(*, speaks: bool = True) -> None:
@@ -21,6 +23,13 @@ def setup(*, speaks: bool = True) -> None:
     handler.addFilter(_Ours())
     logging.use_absl_handler()
     logging.set_verbosity(logging.INFO if speaks else logging.ERROR)
+    sys.unraisablehook = _unraisable
+
+
+def _unraisable(what) -> None:
+    """Prints it, but not a failed save's: tensorstore goes on talking to an event loop that Orbax has closed."""
+    if str(what.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(what)
 
 
 class Clock:

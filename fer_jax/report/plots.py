@@ -25,7 +25,9 @@ def curves(workdir: Path) -> list[Path]:
         groups = {
             name: list(members)
             for name, members in itertools.groupby(
-                sorted(n for n in series if "/" in n), key=lambda n: n.rpartition("/")[0]
+                # How many examples a figure is of would flatten every curve beside it.
+                sorted(n for n in series if "/" in n and not n.endswith("/examples")),
+                key=lambda n: n.rpartition("/")[0],
             )
         }
         if not groups:
@@ -43,11 +45,11 @@ def curves(workdir: Path) -> list[Path]:
     return written
 
 
-def confusion(path: Path, matrices: Mapping[str, np.ndarray], names: Sequence[str]) -> None:
+def confusion(path: Path, matrices: Mapping[str, Sequence[Sequence[int]]], names: Sequence[str]) -> None:
     """Confusion matrices side by side, rows true classes in percent of the class."""
     figure, panels = _figure(len(matrices), 5, 4.5)
-    for panel, (title, matrix) in zip(panels, matrices.items(), strict=True):
-        matrix = np.asarray(matrix, float)
+    for panel, (title, counts) in zip(panels, matrices.items(), strict=True):
+        matrix = np.asarray(counts, float)
         share = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
         panel.imshow(share, cmap="Blues", vmin=0, vmax=100)
         for row, col in np.ndindex(*share.shape):

@@ -5,7 +5,8 @@ asynchronous and atomic: a checkpoint that could not be written whole does not e
 """
 
 import contextlib
-import logging as python_logging
+import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from fer_jax.errors import UsageError
+from fer_jax.errors import RunFailed, UsageError
 from fer_jax.train.state import TrainState
 
 FOLDER = "checkpoints"
@@ -28,7 +29,6 @@ class Checkpoints:
 
     def __init__(self, workdir: Path, *, read_only: bool = False):
         self.folder = workdir / FOLDER
-        python_logging.getLogger("orbax").setLevel(python_logging.ERROR)
         policies = [
             ocp.checkpoint_managers.LatestN(1),
             ocp.checkpoint_managers.BestN(get_metric_fn=_rank, n=1, keep_checkpoints_without_metrics=False),
@@ -73,7 +73,7 @@ class Checkpoints:
         """Starts saving; `selected` is the selection metric at this step where it was measured (higher is better).
 
         Raises:
-          UsageError: this or the previous save failed, e.g. on a full disk; earlier checkpoints stay valid.
+          RunFailed: this or the previous save failed, e.g. on a full disk; earlier checkpoints stay valid.
         """
         metrics = None if selected is None else {"selected": float(selected), "step": step}
         items = ocp.args.Composite(state=ocp.args.PyTreeSave(state), config=ocp.args.JsonSave(dict(config)))
@@ -83,11 +83,20 @@ class Checkpoints:
                 return
             self._manager.save(step, args=items, metrics=metrics, force=True)
 
+    def check(self) -> None:
+        """Without waiting.
+
+        Raises:
+          RunFailed: the last save failed.
+        """
+        if not self._manager.is_saving_in_progress():
+            self.wait()
+
     def wait(self) -> None:
         """Returns once everything is on disk.
 
         Raises:
-          UsageError: a save failed.
+          RunFailed: a save failed.
         """
         with self._failures():
             self._manager.wait_until_finished()
@@ -140,12 +149,20 @@ class Checkpoints:
         try:
             yield
         except (OSError, ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[-1][:300]
-            kept = self._manager.latest_step()
-            raise UsageError(
-                f"{self.folder}: a checkpoint could not be saved ({reason}); free space or name another --workdir; "
-                f"the newest valid checkpoint is that of step {kept}"
+            self._manager.reload()  # it counts the failed one in
+            kept = self.latest
+            raise RunFailed(
+                f"{self.folder}: a checkpoint could not be saved: {_reason(error)}; make room and run the same command "
+                f"again, which {'starts anew' if kept is None else f'goes on from step {kept}'}"
             ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What the operating system said, where Orbax wraps it, else the error's last line."""
+    text = str(error).strip().splitlines()[-1]
+    code = re.search(r"os_error_code='(\d+)'", text)
+    number = int(code[1]) if code else getattr(error, "errno", None)
+    return os.strerror(number) if number else text[:300]
 
 
 def _rank(metrics: Mapping[str, float]) -> tuple[float, int]:

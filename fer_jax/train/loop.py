@@ -1,5 +1,6 @@
 """Training from start, or from where a workdir stands, to the end."""
 
+import contextlib
 import dataclasses
 import time
 from pathlib import Path
@@ -49,26 +50,24 @@ def train(config, folder: Path) -> dict[str, Any]:
 
     Raises:
       UsageError: bad data, config or workdir.
-      RunFailed: a loss became NaN or infinite.
+      RunFailed: a loss became NaN or infinite, or the disk is full.
     """
-    workdir.claim(folder, config)
+    workdir.admit(folder, config)  # before hours of preparing data
     data = open_data(config)
     data.check_batch(jax.device_count())
     runner = Runner(systems.build(config, data.spec), config.seed)
     if _speaks():
+        workdir.claim(folder, config)
         workdir.write_spec(folder, data.spec)
-    checkpoints = Checkpoints(folder)
-    state, start = _start(runner, checkpoints)
-    _describe(config, data, state, start)
-    run = Run(config, folder, data, runner, checkpoints, record.Record(folder, start) if _speaks() else None)
-    try:
+    with workdir.writing(folder), contextlib.ExitStack() as opened:
+        checkpoints = opened.enter_context(contextlib.closing(Checkpoints(folder)))
+        state, start = _start(runner, checkpoints)
+        _describe(config, data, state, start)
+        rows = opened.enter_context(contextlib.closing(record.Record(folder, start))) if _speaks() else None
+        run = Run(config, folder, data, runner, checkpoints, rows)
         if start < run.total_steps:
             state = _steps(run, state, start)
         return _finish(run, state)
-    finally:
-        checkpoints.close()
-        if run.record:
-            run.record.close()
 
 
 def _start(runner: Runner, checkpoints: Checkpoints) -> tuple[TrainState, int]:
@@ -129,6 +128,7 @@ def _report(run: Run, step: int, window: list[Any], clock: console.Clock) -> Non
     speed = clock.report(step)
     logging.info("%s", console.line(step, run.total_steps, values, speed))
     run.write(step, "train", {**values, **{f"speed/{k}": v for k, v in speed.items() if k != "eta_seconds"}})
+    run.checkpoints.check()
     if broken := record.non_finite(values):
         raise RunFailed(
             f"step {step}: {', '.join(broken)} is not finite; lower config.optim.lr. The last checkpoint is that of "

@@ -17,6 +17,29 @@ def adam(lr: float, b1: float = 0.9, b2: float = 0.999) -> optax.GradientTransfo
     return optax.adam(lr, b1=b1, b2=b2, eps=1e-8)
 
 
+def sgd(
+    lr: float, momentum: float = 0.9, weight_decay: float = 0.0, *, decay: float = 1.0, decay_every: int = 0
+) -> optax.GradientTransformation:
+    """PyTorch's SGD with StepLR: g += weight_decay * p; m = momentum * m + g; p -= rate * m.
+
+    No dampening, no Nesterov; weight decay falls on every parameter. The rate is lr * decay^(step // decay_every), with
+    `decay_every` in steps (0 = it stays).
+
+    Raises:
+      UsageError: a value out of range.
+    """
+    if lr <= 0 or decay <= 0:
+        raise UsageError(f"config.optim: lr and decay must be above 0, got {lr} and {decay}")
+    if not 0 <= momentum < 1 or weight_decay < 0:
+        raise UsageError(
+            f"config.optim: momentum must be in [0, 1) and weight_decay >= 0, got {momentum} and {weight_decay}"
+        )
+    rate: float | optax.Schedule = lr
+    if decay_every and decay != 1:
+        rate = optax.exponential_decay(lr, decay_every, decay, staircase=True)
+    return optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(rate, momentum or None))
+
+
 def compute_dtype(precision: str) -> jnp.dtype | None:
     """Flax `dtype` for `config.precision`: bfloat16 computes in bfloat16; parameters and losses stay float32.
 

@@ -6,7 +6,7 @@ replicated, and a mean over the batch is a mean over the *global* batch.
 
 import dataclasses
 import functools
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from typing import Any
 
 import jax
@@ -89,7 +89,7 @@ class Runner:
         """A tree split by batch -> the same on every host."""
         return jax.jit(lambda tree: tree, in_shardings=self.by_batch, out_shardings=self.replicated)
 
-    def to_devices(self, batch: Mapping[str, Mapping[str, np.ndarray]], *, split: bool = True) -> Any:
-        """This host's part of a batch -> the global batch on the devices (or, not split, one copy on each)."""
+    def to_devices(self, batch: Any, *, split: bool = True) -> Any:
+        """A tree of this host's part of a batch -> the global batch on the devices; not split: a copy on each."""
         sharding = self.by_batch if split else self.replicated
         return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), batch)

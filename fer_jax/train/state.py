@@ -44,11 +44,14 @@ class NetState:
 
 @flax.struct.dataclass
 class TrainState:
-    """Everything a checkpoint holds. `step` counts completed steps, () int32."""
+    """Everything a checkpoint holds. `step` counts completed steps, () int32.
 
-    step: jax.Array
+    Fields are no closer typed than a tree of anything: jax and Orbax map states to states of shapes or options.
+    """
+
+    step: PyTree
     nets: Mapping[str, NetState]
-    extra: Mapping[str, PyTree] = flax.struct.field(default_factory=dict)  # only what a method itself carries on
+    extra: PyTree = flax.struct.field(default_factory=dict)  # name -> only what a method itself carries on
 
     @classmethod
     def create(cls, **nets: NetState) -> "TrainState":

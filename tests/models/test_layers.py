@@ -95,5 +95,5 @@ def test_default_initialisation_is_pytorchs():
 
 
 def test_flatten_is_in_channel_row_column_order():
-    x = jnp.arange(12).reshape(1, 2, 3, 2)
+    x = jnp.arange(12.0).reshape(1, 2, 3, 2)
     np.testing.assert_array_equal(layers.flatten_channels_first(x)[0], [0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11])

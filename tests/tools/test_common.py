@@ -71,13 +71,16 @@ def picture(tmp_path, name="a.png", mode="RGB", size=(40, 24), **save):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_file_is_seen_as_the_data_are(tmp_path, channels):
+    import tensorflow as tf
+
     from fer_jax.data.ops import view
 
     path = picture(tmp_path)
     for crop, load in (("none", 0), ("center", 20)):
         seen = {"load_size": load, "crop_kind": crop, "flip_half": False}
         mine = common.load_picture(path, image_size=16, channels=channels, resize="bilinear", view=ConfigDict(seen))
-        theirs = view(image_size=16, channels=channels, **seen)(np.asarray(Image.open(path)), np.zeros(2, np.int64))
+        decoded = tf.constant(np.asarray(Image.open(path)))
+        theirs = view(image_size=16, channels=channels, **seen)(decoded, tf.zeros(2, tf.int64))
         assert mine.shape == (16, 16, channels) and mine.dtype == np.float32
         np.testing.assert_allclose(mine, theirs, atol=1.01 / 255)
 

@@ -73,7 +73,7 @@ def test_a_second_request_renders_nothing(prepared, monkeypatch):
 
 
 @pytest.mark.parametrize("option, value", [
-    ("image_size", 8), ("image_size", 5000), ("identities", 2), ("pictures", 0), ("seed", -1), ("pictures", 2.5)
+    ("image_size", 8), ("image_size", 5000), ("identities", 2), ("pictures", 0), ("seed", -1), ("pictures", True)
 ])  # fmt: skip
 def test_a_bad_option_is_named(option, value, tmp_path):
     with pytest.raises(ValueError, match=option):
