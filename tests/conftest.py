@@ -33,6 +33,23 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="takes minutes: --slow runs it"))
 
 
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """The TFDS folder of all micro runs."""
+    return tmp_path_factory.mktemp("tfds")
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(data_dir, tmp_path_factory):
+    """(workdir, fields of config.run) of a micro run by the command line, from its start to its end."""
+    from tests import micro
+
+    workdir = tmp_path_factory.mktemp("runs") / "uninterrupted"
+    run = {"steps": 6, "log_every": 1, "checkpoint_every": 1, "eval_every": 3, "sample_every": 6}
+    micro.succeeds(data_dir, micro.flags("tdgan", workdir, **run))
+    return workdir, run
+
+
 @pytest.fixture
 def parity_fixture(request):
     """(system, name) -> Fixture; a fixture that the folder lacks is skipped, by name."""

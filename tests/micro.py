@@ -1,9 +1,15 @@
-"""The smallest run that goes through everything: a shrunken copy of a config's `:tiny`."""
+"""The smallest run that goes through everything: a shrunken copy of a config's `:tiny`, here or as a command."""
 
 import importlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+import numpy as np
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = ROOT / "configs"
 
 
 def config_names():
@@ -31,5 +37,70 @@ def micro(name, data_dir, **run):
 
 
 def get_config(name):
-    """Makes this file a config: --config=tests/micro.py:tdgan."""
-    return micro(name, "")
+    """Makes this file a config: --config=tests/micro.py:tdgan, or with pictures of one's own, tdgan@FOLDER."""
+    name, _, pictures = name.partition("@")
+    config = micro(name, "")
+    if pictures:
+        with config.unlocked():
+            config.data.streams[config.data.evaluate].update(source="image_folder", path=pictures, options={})
+    return config
+
+
+def flags(name, workdir, **run):
+    """Of `fer_jax.main`; `run` are fields of config.run."""
+    fields = [f"--config.run.{field}={value}" for field, value in run.items()]
+    return [f"--config=tests/micro.py:{name}", f"--workdir={workdir}", *fields]
+
+
+def process(data_dir, arguments, command=(sys.executable, "-m", "fer_jax.main")):
+    """What `subprocess` takes to start a command as a user does: one device, none of pytest's checks."""
+    environment = {"XLA_FLAGS": "", "TFDS_DATA_DIR": str(data_dir), "PYTHON": sys.executable}
+    return {"args": [*command, *arguments], "cwd": ROOT, "env": os.environ | environment, "text": True}
+
+
+def succeeds(data_dir, arguments, **options):
+    """Runs a command and returns what it said."""
+    done = subprocess.run(**process(data_dir, arguments, **options), capture_output=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stderr
+
+
+def rows(workdir):
+    """The record, but for what depends on the machine's speed."""
+    from fer_jax.report import record
+
+    return [{k: v for k, v in row.items() if not k.startswith("speed/")} for row in record.read(workdir)]
+
+
+def last_state(name, workdir):
+    """The newest checkpoint."""
+    from fer_jax import systems
+    from fer_jax.train.checkpoint import Checkpoints
+    from fer_jax.train.shard import Runner
+    from fer_jax.workdir import read_spec
+
+    runner = Runner(systems.build(micro(name, ""), read_spec(workdir)), 0, devices=1)
+    checkpoints = Checkpoints(workdir, read_only=True)
+    return checkpoints.restore(checkpoints.latest, runner.abstract_state())
+
+
+def assert_equal(one, other):
+    """Bit for bit, by name."""
+    import jax
+
+    for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=jax.tree_util.keystr(path))
+
+
+def assert_same_gradients(one, other, tolerance):
+    """To `tolerance` of each leaf's largest value, read from the optimisers' states, whose moments they make.
+
+    Parameters would not do: Adam's first steps turn gradients into signs, and so rounding into steps of the full rate.
+    """
+    import jax
+
+    for name, net in one.nets.items():
+        mine, theirs = ((n.opt_state, n.stats) for n in (net, other.nets[name]))
+        for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(mine), jax.tree.leaves(theirs), strict=True):
+            scale = np.abs(a).max()
+            np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * scale, err_msg=name + jax.tree_util.keystr(path))
