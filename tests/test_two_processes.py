@@ -1,6 +1,5 @@
 """A run of two processes and the same run of one: the same parameters to float32 rounding."""
 
-import jax
 import numpy as np
 import pytest
 

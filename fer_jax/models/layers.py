@@ -5,6 +5,7 @@ convolution's, ``transposed_kernel`` a transposed convolution's, ``kernel`` of r
 """
 
 import functools
+import itertools
 import math
 
 import jax
@@ -230,7 +231,7 @@ def max_pool(
     or its left padding. Of equal values the first one gets the gradient, as in PyTorch.
     """
     pads = tuple(_pool_pads(n, window, stride, padding, ceil_mode) for n in x.shape[1:3])
-    return _max_pool(x, window, stride, pads)
+    return _max_pool(x, window, stride, pads, x.shape[1:3])
 
 
 def _pool_pads(size: int, window: int, stride: int, padding: int, ceil_mode: bool) -> tuple[int, int]:
@@ -241,45 +242,53 @@ def _pool_pads(size: int, window: int, stride: int, padding: int, ceil_mode: boo
     return padding, (out - 1) * stride + window - size - padding
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
-def _max_pool(x, window, stride, pads):
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3, 4))
+def _max_pool(x, window, stride, pads, size):
+    del size
     return lax.reduce_window(
         x, -jnp.inf, lax.max, (1, window, window, 1), (1, stride, stride, 1), ((0, 0), *pads, (0, 0))
     )
 
 
-def _max_pool_backward(window, stride, pads, residuals, grad):
-    """XLA's select-and-scatter is serial on CPU: instead, each tap of the window claims what it won.
+def _max_pool_forward(x, window, stride, pads, size):
+    """The maxima, and for each the number of the tap that it came from.
+
+    That number is what is kept: comparing taps with maxima again in the derivative would find fewer winners than there
+    are, since XLA may compute x a second time there, rounded differently.
+    """
+    del size
+    padded = lax.pad(x, jnp.array(-jnp.inf, x.dtype), ((0, 0, 0), *((*pad, 0) for pad in pads), (0, 0, 0)))
+    rows, cols = ((n - window) // stride + 1 for n in padded.shape[1:3])
+    batch, channels = x.shape[0], x.shape[-1]
+    best, winner = None, jnp.zeros((batch, rows, cols, channels), jnp.int8 if window < 12 else jnp.int32)
+    for tap, (i, j) in enumerate(itertools.product(range(window), repeat=2)):
+        end = (batch, i + (rows - 1) * stride + 1, j + (cols - 1) * stride + 1, channels)
+        value = lax.slice(padded, (0, i, j, 0), end, (1, stride, stride, 1))
+        if best is not None:
+            winner = jnp.where(value > best, jnp.array(tap, winner.dtype), winner)
+        best = value if best is None else lax.max(best, value)
+    return best, winner
+
+
+def _max_pool_backward(window, stride, pads, size, winner, grad):
+    """XLA's select-and-scatter is serial on CPU: instead, each tap of the window takes what it won.
 
     Taps are summed at the pooled resolution, one sum for each phase of the stride, and interleaved once at the end.
     """
-    x, pooled = residuals
-    (batch, height, width, channels), (rows, cols) = x.shape, grad.shape[1:3]
+    (batch, rows, cols, channels), (height, width) = grad.shape, size
     (top, bottom), (left, right) = pads
-    padded = lax.pad(x, jnp.array(-jnp.inf, x.dtype), ((0, 0, 0), (top, bottom, 0), (left, right, 0), (0, 0, 0)))
-    high, wide = -(-max(padded.shape[1], height + top) // stride), -(-max(padded.shape[2], width + left) // stride)
+    high = -(-(height + top + max(bottom, 0)) // stride)
+    wide = -(-(width + left + max(right, 0)) // stride)
     phases = [[jnp.zeros((batch, high, wide, channels), grad.dtype)] * stride for _ in range(stride)]
-    unclaimed = jnp.ones(grad.shape, bool)
-    for i in range(window):
-        for j in range(window):
-            end = (batch, i + (rows - 1) * stride + 1, j + (cols - 1) * stride + 1, channels)
-            tap = lax.slice(padded, (0, i, j, 0), end, (1, stride, stride, 1))
-            won = unclaimed & (tap == pooled)
-            unclaimed &= ~won
-            (row, row_phase), (col, col_phase) = divmod(i, stride), divmod(j, stride)
-            share = lax.pad(
-                jnp.where(won, grad, 0),
-                jnp.zeros((), grad.dtype),
-                ((0, 0, 0), (row, high - rows - row, 0), (col, wide - cols - col, 0), (0, 0, 0)),
-            )
-            phases[row_phase][col_phase] += share
+    for tap, (i, j) in enumerate(itertools.product(range(window), repeat=2)):
+        (row, row_phase), (col, col_phase) = divmod(i, stride), divmod(j, stride)
+        phases[row_phase][col_phase] += lax.pad(
+            jnp.where(winner == tap, grad, 0),
+            jnp.zeros((), grad.dtype),
+            ((0, 0, 0), (row, high - rows - row, 0), (col, wide - cols - col, 0), (0, 0, 0)),
+        )
     total = jnp.stack([jnp.stack(row, 3) for row in phases], 2).reshape(batch, high * stride, wide * stride, channels)
     return (total[:, top : top + height, left : left + width],)
-
-
-def _max_pool_forward(x, window, stride, pads):
-    pooled = _max_pool(x, window, stride, pads)
-    return pooled, (x, pooled)
 
 
 _max_pool.defvjp(_max_pool_forward, _max_pool_backward)
