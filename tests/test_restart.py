@@ -1,4 +1,4 @@
-"""A run that was killed: the same command again, and nothing shows."""
+"""A run that was killed, or whose disk was full: the same command again, and nothing shows."""
 
 import signal
 import subprocess
@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests import micro
+from tests import disks, micro
 
 
 def kill_in_the_middle(process, workdir, steps):
@@ -19,15 +19,33 @@ def kill_in_the_middle(process, workdir, steps):
     assert 0 < micro.rows(workdir)[-1]["step"] < steps
 
 
-@pytest.mark.slow  # three processes, each of which traces the step and loads its program
-def test_killed_and_run_again_is_as_never_killed(uninterrupted, data_dir, tmp_path):
+def goes_on_as_if_nothing_had_been(data_dir, workdir, uninterrupted):
     """Parameters, optimisers and evaluations bit for bit; no row of the record twice, none missing."""
     straight, run = uninterrupted
-    killed = tmp_path / "killed"
-    command = micro.flags("tdgan", killed, **run)
-    with subprocess.Popen(**micro.process(data_dir, command), stderr=subprocess.PIPE) as process:
-        kill_in_the_middle(process, killed, run["steps"])
-    assert "going on from step" in micro.succeeds(data_dir, command)
-    micro.assert_equal(micro.last_state("tdgan", straight), micro.last_state("tdgan", killed))
-    assert micro.rows(killed) == micro.rows(straight)
-    assert (killed / "eval" / "test.json").read_text() == (straight / "eval" / "test.json").read_text()
+    assert "going on from step" in micro.succeeds(data_dir, micro.flags("tdgan", workdir, **run))
+    micro.assert_equal(micro.last_state("tdgan", straight), micro.last_state("tdgan", workdir))
+    assert micro.rows(workdir) == micro.rows(straight)
+    assert (workdir / "eval" / "test.json").read_text() == (straight / "eval" / "test.json").read_text()
+
+
+# Both are slow since every process traces the step and loads its program, which takes half a minute.
+
+
+@pytest.mark.slow
+def test_killed_and_run_again(uninterrupted, data_dir, tmp_path):
+    workdir, run = tmp_path / "run", uninterrupted[1]
+    command = micro.process(data_dir, micro.flags("tdgan", workdir, **run))
+    with subprocess.Popen(**command, stderr=subprocess.PIPE) as process:
+        kill_in_the_middle(process, workdir, run["steps"])
+    goes_on_as_if_nothing_had_been(data_dir, workdir, uninterrupted)
+
+
+@pytest.mark.slow
+def test_full_disk_and_run_again(uninterrupted, data_dir, tmp_path):
+    before, disk, copy = disks.small(tmp_path, "100m", fill="run/checkpoints/[1-9]")
+    command = micro.process(data_dir, micro.flags("tdgan", disk / "run", **uninterrupted[1]))
+    done = subprocess.run(**command | {"args": [*before, *command["args"]]}, capture_output=True)
+    errors = [line for line in done.stderr.splitlines() if not line[0].isdigit()]  # log lines begin with the time
+    assert done.returncode == 1 and len(errors) == 1 and errors[0].startswith("error: "), done.stderr
+    assert "No space left on device" in errors[0] and "make room and run the same command again" in errors[0]
+    goes_on_as_if_nothing_had_been(data_dir, copy / "run", uninterrupted)

@@ -127,6 +127,9 @@ class Stage(nn.Module):
 class BRegNext(nn.Module):
     """The features of BReG-NeXt-50, last norm and ELU included. (B, S, S, C) -> (B, S // 4, S // 4, 4 * width).
 
+    S must be a multiple of 4: the shortcut's pooling leaves a rest out where the strided convolution keeps it, so other
+    sizes do not add up, here as in the reference.
+
     Attributes:
       depths: residual layers of the three widths, width, 2 * width and 4 * width.
       width: maps of the first convolution (published: 32).
