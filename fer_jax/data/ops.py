@@ -54,7 +54,7 @@ def flip(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.cond(tf.random.stateless_uniform((), seed) < 0.5, lambda: image[:, ::-1], lambda: image)
 
 
-def rotate(image: tf.Tensor, degrees: tf.Tensor) -> tf.Tensor:
+def rotate(image: tf.Tensor, degrees: tf.Tensor | float) -> tf.Tensor:
     """Turns a picture counter-clockwise about its centre: nearest pixel, black beyond the edges, size kept. As Pillow.
 
     Pillow counts in steps of 1 / 65536 pixel; so does this, which makes the numbers the same.

@@ -3,7 +3,7 @@
 Class logits and valence/arousal from one face, on either of two backbones. Three kinds: `single_task` (classes alone),
 `multi_task` (two linear heads) and `emotion_gcn` (both heads made by a graph network from word vectors of what they
 stand for). Pictures are (B, S, S, C), normalised with the mean and deviation of ImageNet; S is free (published: 227
-and 112 for DenseNet, 112 for BReG-NeXt). Outputs are plain linear: no softmax, no tanh.
+and 112 for DenseNet, 112 for BReG-NeXt, which needs a multiple of 4). Outputs are plain linear: no softmax, no tanh.
 """
 
 from typing import NamedTuple

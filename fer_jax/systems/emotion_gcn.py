@@ -22,6 +22,7 @@ from fer_jax.losses.agreement import ccc_loss
 from fer_jax.losses.classification import cross_entropy
 from fer_jax.models import emotion_gcn as models
 from fer_jax.models import graph as graphs
+from fer_jax.models.bregnext import BREGNEXT_50
 from fer_jax.systems.base import Batch, DataSpec, Metrics
 from fer_jax.train import optim
 from fer_jax.train.state import NetState, TrainState
@@ -155,10 +156,12 @@ class EmotionGcn:
             figures["mean"]["examples"] = first["examples"]
         return figures
 
-    def sample(self, state: TrainState, batch: Batch, key: jax.Array) -> Mapping[str, jax.Array]:
+    columns = ("face",)  # of the sample sheet
+
+    def sample(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[jax.Array, ...]:
         """The pictures as they are seen."""
         del state, key
-        return {"face": batch["face"]["image"]}
+        return (batch["face"]["image"],)
 
 
 def _graph(stats: Mapping[str, Any]) -> models.Graph | None:
@@ -224,8 +227,12 @@ def build(config, data: DataSpec) -> EmotionGcn:
             raise UsageError(f"config.model.{field}: {model[field]!r} is not one of {', '.join(known)}")
     if config.loss.ccc not in ("mixed", "standard"):
         raise UsageError(f"config.loss.ccc: {config.loss.ccc!r} is not one of mixed, standard")
+    depths = tuple(model.depths)
+    halved = 2 ** (len(depths or BREGNEXT_50) - 1)  # times that BReG-NeXt halves; its skip cannot halve odd sides
+    if model.backbone == "bregnext" and data.image_size % halved:
+        raise UsageError(f"config.data.image_size: bregnext needs a multiple of {halved}, got {data.image_size}")
     graph, words = make_graph(config.graph, classes) if model.kind == "emotion_gcn" else (None, "")
-    fields = {**model.to_dict(), "depths": tuple(model.depths)}
+    fields = {**model.to_dict(), "depths": depths}
     rate = config.optim
     return EmotionGcn(
         net=models.EmotionNet(len(classes), **fields, dtype=optim.compute_dtype(config.precision)),
@@ -241,5 +248,5 @@ def build(config, data: DataSpec) -> EmotionGcn:
         words=words,
         lambda_multi=config.loss.lambda_multi,
         mixed_ccc=config.loss.ccc == "mixed",
-        class_weights=inverse_frequency(config.loss.class_counts, classes),
+        class_weights=inverse_frequency(config.loss.class_counts.to_dict(), classes),
     )

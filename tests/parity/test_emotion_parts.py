@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from fer_jax.data import ops
 from fer_jax.data.faces import align
@@ -277,5 +278,5 @@ def test_alignment(load):
         fixture.check({f"item.{name}.crop": face}, atol=1)
         seen = (align.resize_shorter(face, 112) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
         fixture.check({f"item.{name}.tensor": seen.transpose(2, 0, 1)}, atol=1 / 255 / 0.224)
-    turned = ops.rotate(gradient_picture(112, 112), 17.3)
+    turned = ops.rotate(tf.constant(gradient_picture(112, 112)), 17.3)
     fixture.check({"rotate.gradient": turned.numpy()}, atol=0.5)

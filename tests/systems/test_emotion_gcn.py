@@ -58,7 +58,7 @@ def test_every_kind_learns_a_batch(kind, backbone):
     before, examples = system.init(jax.random.key(0)), batch()
     step = jax.jit(system.train_step, static_argnums=3)
     state, first = step(before, examples, jax.random.key(1), "train")
-    for _ in range(30):
+    for _ in range(60):
         state, last = step(state, examples, jax.random.key(1), "train")
     assert last["loss/total"] < 0.8 * first["loss/total"]
     assert ("loss/va" in first) == (kind != "single_task")
@@ -145,6 +145,11 @@ def test_correlations_and_word_vectors_from_files(tmp_path):
 def test_bad_configs_are_named(changes, says):
     with pytest.raises(UsageError, match=says):
         build(config(**changes), spec())
+
+
+def test_sides_that_bregnext_cannot_halve():
+    with pytest.raises(UsageError, match="image_size: bregnext needs a multiple of 2, got 15"):
+        build(config(), spec()._replace(image_size=15))
 
 
 def test_class_weights_go_by_name():
