@@ -127,8 +127,6 @@ class Stage(nn.Module):
 class BRegNext(nn.Module):
     """The features of BReG-NeXt-50, last norm and ELU included. (B, S, S, C) -> (B, S // 4, S // 4, 4 * width).
 
-    S is a multiple of 4: the main path rounds half an odd side up, the skip down.
-
     S must be a multiple of 4: the shortcut's pooling leaves a rest out where the strided convolution keeps it, so other
     sizes do not add up, here as in the reference.
 

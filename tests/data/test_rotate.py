@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow as tf
 from PIL import Image
 
 from fer_jax.data import ops
