@@ -42,7 +42,8 @@ def get_config(name):
     config = micro(name, "")
     if pictures:
         with config.unlocked():
-            config.data.streams[config.data.evaluate].update(source="image_folder", path=pictures, options={})
+            stream = config.data.streams[config.data.evaluate]
+            stream.source, stream.path, stream.options = "image_folder", pictures, {}
     return config
 
 

@@ -1,10 +1,12 @@
+import errno
 import json
+import os
 
 import pytest
 from ml_collections import ConfigDict
 
 from fer_jax import workdir
-from fer_jax.errors import UsageError
+from fer_jax.errors import RunFailed, UsageError
 
 
 def config(**changes):
@@ -17,6 +19,21 @@ def test_the_same_config_goes_on_and_another_is_refused_by_field(tmp_path):
     with pytest.raises(UsageError, match=r"optim\.lr \(0\.0001 there, 0\.01 now\)"):
         workdir.claim(tmp_path / "run", config(optim={"lr": 1e-2}))
     assert json.loads((tmp_path / "run" / "config.json").read_text())["optim"]["lr"] == 1e-4
+
+
+def test_only_a_run_that_begins_claims_the_folder(tmp_path):
+    workdir.admit(tmp_path / "run", config(optim={"lr": 0}))
+    assert not list((tmp_path / "run").iterdir())
+    workdir.claim(tmp_path / "run", config())
+    with pytest.raises(UsageError, match="is a run of another config"):
+        workdir.admit(tmp_path / "run", config(optim={"lr": 0}))
+
+
+def test_a_full_disk_is_one_line_and_other_errors_are_bugs(tmp_path):
+    with pytest.raises(RunFailed, match="No space left on device; make room"), workdir.writing(tmp_path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(FileNotFoundError), workdir.writing(tmp_path):
+        (tmp_path / "none").read_text()
 
 
 def test_unwritable_and_missing_workdirs(tmp_path):

@@ -53,15 +53,3 @@ def test_mistakes_are_named(tmp_path):
         checkpoints.choose(7)
     with pytest.raises(UsageError, match="cannot be restored"):
         checkpoints.restore(3, template(width=4))
-
-
-def test_a_failed_save_leaves_the_previous_checkpoint(tmp_path, monkeypatch):
-    checkpoints = saved(tmp_path, {1: 0.5})
-
-    def full(*args, **kwargs):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(checkpoints._manager, "save", full)
-    with pytest.raises(UsageError, match="No space left.*newest valid checkpoint is that of step 1"):
-        checkpoints.save(state(2.0), {}, 2)
-    np.testing.assert_array_equal(checkpoints.restore(1, template()).nets["net"].params["kernel"], 1.0)
