@@ -14,11 +14,11 @@ RUN = {"steps": 1, "log_every": 1, "eval_every": 1}
 
 @pytest.fixture
 def pictures(tmp_path):
-    """Six noisy pictures of every expression, one of which ends too early."""
+    """Twelve noisy pictures of every expression, one of which ends too early."""
     folder, rng = tmp_path / "pictures", np.random.default_rng(0)
     for name in EXPRESSIONS:
         (folder / name).mkdir(parents=True)
-        for number in range(6):
+        for number in range(12):
             Image.fromarray(rng.integers(0, 256, (20, 16, 3), np.uint8)).save(folder / name / f"{number}.png")
     bad = folder / EXPRESSIONS[2] / "4.png"
     bad.write_bytes(bad.read_bytes()[:300])

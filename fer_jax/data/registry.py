@@ -7,6 +7,7 @@ import importlib
 import inspect
 import io
 import pkgutil
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,10 @@ def open_source(name: str, *, data_dir: str | None, skip_bad: bool, path: str, o
         given["path"] = path
     if unknown := sorted(set(given) - takes):
         raise UsageError(f"config.data: {name} takes no {', '.join(unknown)}; it takes {', '.join(sorted(takes))}")
+    if not sys.stderr.isatty():  # no bars in a log
+        import tensorflow_datasets as tfds
+
+        tfds.disable_progress_bar()
     try:
         builder = make(**given)
     except ValueError as error:
