@@ -1,5 +1,6 @@
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from jax import lax
@@ -97,3 +98,9 @@ def test_default_initialisation_is_pytorchs():
 def test_flatten_is_in_channel_row_column_order():
     x = jnp.arange(12.0).reshape(1, 2, 3, 2)
     np.testing.assert_array_equal(layers.flatten_channels_first(x)[0], [0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11])
+
+
+def test_signatures_are_checked():
+    """By the import hook that pyproject.toml asks for, in tests only."""
+    with pytest.raises(jaxtyping.TypeCheckError):
+        layers.flatten_channels_first(jnp.zeros((2, 3)))

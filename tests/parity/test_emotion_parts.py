@@ -17,6 +17,7 @@ from fer_jax.models import emotion_gcn as models
 from tests.parity.emotion_recipe import (
     AFFECTNET,
     DOUBLE,
+    DOUBLE_GRAPH,
     GRADIENTS,
     SINGLE,
     WEIGHTS,
@@ -32,7 +33,7 @@ from tests.parity.emotion_recipe import (
 from tests.parity.recipe import check_table
 
 SYSTEM = "emotion_gcn"
-EXACTNESS = pytest.mark.parametrize("exactness", [SINGLE, DOUBLE], ids=["float32", "float64"])
+EXACTNESS = pytest.mark.parametrize("exactness", [SINGLE, DOUBLE_GRAPH], ids=["float32", "float64"])
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ def head_figures(fixture, exactness):
     for name, weights in GRADIENTS.items():
         own, of_features = grad(params, features, jnp.asarray(weights, dtype))
         gradients[name] = norms(export_tree({"params": own}, names) | {"INPUT_features": of_features})
-    suffix = ".f64" * (exactness is DOUBLE)
+    suffix = ".f64" * (exactness.double)
     table = losses(outputs["out_cat"], outputs["out_cont"], labels, va)
     return {name + suffix: np.asarray(value) for name, value in outputs.items()}, table, gradients
 
@@ -119,7 +120,7 @@ def head_figures(fixture, exactness):
 @EXACTNESS
 @pytest.mark.parametrize("name", ["gcn_head_1024", "gcn_head_128"])
 def test_graph_head(load, name, exactness):
-    with jax.enable_x64(exactness is DOUBLE):
+    with jax.enable_x64(exactness.double):
         outputs, table, gradients = head_figures(load(name), exactness)
 
     def check(fixture):
