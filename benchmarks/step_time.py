@@ -1,26 +1,28 @@
 """How long a training step of a config takes on this machine, and how long until the first one is done.
 
-python benchmarks/step_time.py --config=configs/tdgan.py:tiny --steps=10
+python -m benchmarks.step_time --config=configs/tdgan.py:tiny --steps=10
 
 For each phase (combination of networks that a step updates): its share of the run's steps, seconds to trace and to
 compile, the median of the step's seconds, examples/s, and what XLA counts as its GFLOP. Other programs distort all of
-it, so the load average is printed; a second run finds its programs in the compile cache (--no-cache leaves that out).
+it, so the load average is printed; a second run finds its programs in the compile cache (--nocache compiles them anew).
 """
 
 import time
 
 BEGIN = time.monotonic()
 
-import argparse  # noqa: E402 - the imports are part of what is timed
-import collections  # noqa: E402
-import importlib.util  # noqa: E402
+import collections  # noqa: E402 - the imports are part of what is timed
 import os  # noqa: E402
 import statistics  # noqa: E402
 import sys  # noqa: E402
-from pathlib import Path  # noqa: E402
 from typing import Any, NamedTuple  # noqa: E402
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from absl import flags  # noqa: E402
+from ml_collections import config_flags  # noqa: E402
+
+from fer_jax.cli import call  # noqa: E402
+from fer_jax.errors import UsageError  # noqa: E402
+
 COLUMNS = ("share", "trace s", "compile s", "step s", "examples/s", "GFLOP", "GFLOP/s")
 
 
@@ -34,25 +36,11 @@ class Timing(NamedTuple):
     gflop: float
 
 
-def arguments() -> argparse.Namespace:
-    """The flags, with the config loaded."""
-    about, style = (__doc__ or "").splitlines()[0], argparse.ArgumentDefaultsHelpFormatter
-    parser = argparse.ArgumentParser(description=about, formatter_class=style)
-    parser.add_argument("--config", default="configs/tdgan.py:tiny", help="config file, with its variant after a colon")
-    parser.add_argument("--steps", type=int, default=10, help="timed steps of each phase")
-    parser.add_argument("--no-cache", action="store_true", help="compile anew")
-    given = parser.parse_args()
-    path, _, variant = given.config.partition(":")
-    spec = importlib.util.spec_from_file_location("config", path)
-    if spec is None or spec.loader is None or not Path(path).is_file():
-        parser.error(f"--config: there is no config file {path}")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    try:
-        given.loaded = module.get_config(*filter(None, [variant])).lock()
-    except ValueError as error:
-        parser.error(str(error))
-    return given
+def define_flags() -> None:
+    """The flags."""
+    config_flags.DEFINE_config_file("config", None, "Config file, with its variant after a colon.", lock_config=True)
+    flags.DEFINE_integer("steps", 10, "Timed steps of each phase.", lower_bound=1)
+    flags.DEFINE_bool("cache", True, "Take programs from the compile cache.")
 
 
 def measure(runner: Any, phase: Any, state: Any, batches: Any, steps: int) -> tuple[Any, Timing]:
@@ -77,9 +65,12 @@ def measure(runner: Any, phase: Any, state: Any, batches: Any, steps: int) -> tu
     return state, Timing(traced - begin, compiled - traced, ends[0] - BEGIN, step, gflop)
 
 
-def main() -> None:
+def run() -> None:
     """Measures every phase and prints one line for it."""
-    given = arguments()
+    given = flags.FLAGS
+    if not given["config"].present:
+        raise UsageError("--config: missing; e.g. --config=configs/tdgan.py:tiny")
+    config = given.config
     from fer_jax import runtime
 
     runtime.start()
@@ -89,16 +80,15 @@ def main() -> None:
     from fer_jax.data import open_data
     from fer_jax.train.shard import Runner
 
-    if given.no_cache:
+    if not given.cache:
         jax.config.update("jax_enable_compilation_cache", False)
-    data = open_data(given.loaded)
-    runner, size = Runner(systems.build(given.loaded, data.spec), given.loaded.seed), given.loaded.data.batch_size
-    run = given.loaded.run
-    total = min(run.steps or run.epochs * data.plan.steps_per_epoch, 10_000)
+    data = open_data(config)
+    runner, size = Runner(systems.build(config, data.spec), config.seed), config.data.batch_size
+    total = min(config.run.steps or config.run.epochs * data.plan.steps_per_epoch, 10_000)
     phases = collections.Counter(runner.system.phase(step) for step in range(total))
     batches = data.train(0, len(phases) * (given.steps + 2))
     about = f"{size} examples a step, {jax.device_count()} x {jax.devices()[0].device_kind}, {os.cpu_count()} cores"
-    print(f"{given.config}, {about}, load {os.getloadavg()[0]:.1f}")
+    print(f"{config_flags.get_config_filename(given['config'])}, {about}, load {os.getloadavg()[0]:.1f}")
     print("".join(f"{column:>12}" for column in COLUMNS), " phase")
     state, first, mean = runner.init(), 0.0, 0.0
     for phase, count in phases.items():
@@ -112,4 +102,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    define_flags()
+    call(run, sys.argv)

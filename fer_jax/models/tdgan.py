@@ -18,8 +18,8 @@ from fer_jax.models.layers import Conv, ConvTranspose, Dense, InstanceNorm, flat
 def _normal(published_inputs: int) -> nn.initializers.Initializer:
     """N(0, 0.02) in a layer of the published size; a layer with fewer inputs keeps the variance of its output.
 
-    Departure for other widths and picture sizes only: with 0.02 throughout, a head at 48 x 48 pixels starts with logits
-    so small that it needs twice the steps.
+    Departure for other widths and picture sizes only: with 0.02 throughout, a head at 48 x 48 pixels starts with tiny
+    logits and learns slowly.
     """
 
     def init(key, shape, dtype=jnp.float32):
