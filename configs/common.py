@@ -22,6 +22,9 @@ def get_config() -> ConfigDict:
             "fold": 0,
         }
     )
+    # Which checkpoint counts: the best one by `metric` on `split`. "test" is as most papers do; the figure is then
+    # optimistic, and the log says so. `patience` evaluations without a better one end the run; 0 = none does.
+    config.select = ConfigDict({"split": "validation", "metric": "", "patience": 0})
     # How long, and how often to report; may be changed when a run is gone on with. 0 = once an epoch.
     config.run = ConfigDict(
         {
@@ -39,7 +42,7 @@ def get_config() -> ConfigDict:
 
 def stream(source: str, labels: tuple[str, ...], **fields) -> ConfigDict:
     """One stream of pictures: where it comes from, which labels it carries, and how its pictures are seen."""
-    whole = {"load_size": 0, "crop_kind": "none", "flip_half": False}
+    whole = {"load_size": 0, "crop_kind": "none", "flip_half": False, "rotate": 0.0}
     defaults = {
         "source": source,
         "path": "",  # where the files of a data set that cannot be made here lie; "" = the default place

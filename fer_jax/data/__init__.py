@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from fer_jax.errors import UsageError
 
 
@@ -66,7 +68,8 @@ class Data:
         for name, stream in self._streams(split, training=False).items():
             table = stream.table
             step = max(len(table) // count, 1)
-            streams[name] = stream._replace(table=table.where(slice(0, step * count, step)))
+            spread = np.arange(0, min(step * count, len(table)), step)
+            streams[name] = stream._replace(table=table.where(spread))
         return next(iter(eval_batches(streams, count, count=count)))
 
     def _streams(self, split: str, *, training: bool, only: str = ""):

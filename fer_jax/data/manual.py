@@ -9,13 +9,17 @@ generator, and TFDS wraps only errors of its own encoding and writing. Nothing o
 """
 
 import abc
+import collections
+import contextlib
+import csv
 import dataclasses
 import hashlib
 import io
+import itertools
 import json
 import os
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -25,6 +29,7 @@ from absl import logging
 from PIL import Image
 from tensorflow_datasets.core import constants
 
+from fer_jax.data.faces import align, pool
 from fer_jax.errors import UsageError
 
 FLAG = "--config.data.<stream>.path"
@@ -34,6 +39,16 @@ _KEPT_MODES = {"JPEG": ("L", "RGB"), "PNG": ("1", "L", "LA", "P", "RGB", "RGBA",
 
 class BadPicture(ValueError):
     """A picture that cannot be used; the text says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Dropped:
+    """Why a source leaves a row out by its own rules; rows are counted by this text, so it names none of them."""
+
+    reason: str
+
+
+Picture = Path | np.ndarray | Callable[[], bytes] | BadPicture | Dropped
 
 
 @dataclasses.dataclass(eq=False)
@@ -51,12 +66,13 @@ class Row:
 
     Attributes:
       file: what the user recognises it by, e.g. its relative path or "row 123".
-      picture: its file, or uint8 grey values [H, W], or the BadPicture found on reading it.
+      picture: its file, or uint8 grey values [H, W], or a function that makes its bytes or raises BadPicture; else
+        the BadPicture found on reading the row, or why the row is Dropped.
       labels: the other features, e.g. {"expression": 3}.
     """
 
     file: str
-    picture: Path | np.ndarray | BadPicture
+    picture: Picture
     labels: Mapping[str, Any]
 
 
@@ -101,13 +117,28 @@ def pictures_below(root: Path) -> list[Path]:
     return [file for file in files_below(root) if file.suffix.lower() in SUFFIXES]
 
 
-def fingerprint(path: Path, roots: Iterable[Path], options: Mapping[str, Any]) -> str:
-    """Twelve hex digits that change with the place, the options, and any file's name, size or time below `roots`."""
+def folders_below(root: Path) -> list[Path]:
+    """`root` and the folders below it, sorted, without hidden ones; links are not followed."""
+    found = []
+    for folder, folders, _ in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found.append(Path(folder))
+    return sorted(found)
+
+
+def fingerprint(path: Path, roots: Iterable[Path], options: Mapping[str, Any], folders: Iterable[Path] = ()) -> str:
+    """Twelve hex digits that change with the place, the options, and any file's name, size or time below `roots`.
+
+    Of `folders`, too large for that, only the names of what lies in them count.
+    """
     digest = hashlib.sha256(json.dumps([str(path), sorted(options.items())]).encode())
     for root in roots:
         for file in files_below(root):
             stat = file.stat()
             digest.update(f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    for folder in folders:
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        digest.update("\0".join([str(folder), *names, "\n"]).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:12]
 
 
@@ -137,6 +168,36 @@ def check_label(label: Any, count: int, where: str) -> int:
     return value
 
 
+def read_lines(file: Path) -> list[str]:
+    """The lines of a text file. Raises UsageError naming it."""
+    try:
+        return file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: cannot be read: {error}") from None
+
+
+def read_csv(file: Path, wanted: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
+    """Yields (row, the wanted columns); their header names may have spaces around them and come in any order.
+
+    Raises:
+      UsageError: a column is missing, a row is cut off, or the file cannot be read.
+    """
+    try:
+        with open(file, newline="", encoding="utf-8-sig") as stream:
+            lines = csv.reader(stream)
+            header = [name.strip().lower() for name in next(lines, [])]
+            missing = [name for name in wanted if name.lower() not in header]
+            if missing:
+                raise UsageError(f"{file}: no column {missing[0]!r} in its header {header[:12]}")
+            columns = [header.index(name.lower()) for name in wanted]
+            for row, values in enumerate(line for line in lines if line):
+                if len(values) != len(header):
+                    raise UsageError(f"{file}: row {row}: {len(values)} columns, not {len(header)}; is the file whole?")
+                yield row, [values[column].strip() for column in columns]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{file}: cannot be read: {error}") from None
+
+
 def png_bytes(picture: np.ndarray | Image.Image) -> bytes:
     """Encodes uint8 [H, W] or [H, W, 3] values, or a picture, as PNG."""
     image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
@@ -145,8 +206,8 @@ def png_bytes(picture: np.ndarray | Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def picture_bytes(file: Path) -> bytes:
-    """Decodes a picture file completely and returns its bytes: as they are for jpeg and png, else as PNG.
+def decode(file: Path) -> tuple[bytes, Image.Image]:
+    """A picture file, completely decoded: its bytes, as they are for jpeg and png, else as PNG; and the picture.
 
     Raises:
       BadPicture: empty, truncated, damaged or not a picture.
@@ -161,19 +222,44 @@ def picture_bytes(file: Path) -> bytes:
                 image.verify()  # checksums, which loading leaves out but TensorFlow insists on
         with Image.open(io.BytesIO(data)) as image:
             image.load()
-            if image.mode in _KEPT_MODES.get(image.format or "", ()):
-                return data
-            return png_bytes(image.convert("L" if image.mode in ("1", "L", "I", "I;16") else "RGB"))
+            plain = image.convert("L" if image.mode in ("1", "L", "LA", "I", "I;16") else "RGB")
+            kept = image.mode in _KEPT_MODES.get(image.format or "", ())
+        return data if kept else png_bytes(plain), plain
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
         reason = "not a picture" if isinstance(error, Image.UnidentifiedImageError) else str(error)
         raise BadPicture(f"it cannot be decoded: {reason}") from None
+
+
+def picture_bytes(file: Path, size: int = 0) -> bytes:
+    """The bytes of a picture file, see `decode`; unless it is 0, resized to a shorter side of `size` pixels."""
+    data, image = decode(file)
+    if not size or min(image.size) == size:
+        return data
+    return png_bytes(align.resize_shorter(np.asarray(image), size))
+
+
+def _encode(pictures: list[Picture]) -> list[Any]:
+    """For each its bytes, or what keeps it from having any: an exception, or why it is Dropped. What workers run."""
+
+    def encode(picture: Picture) -> Any:
+        if isinstance(picture, BadPicture | Dropped):
+            return picture
+        if isinstance(picture, np.ndarray):
+            return png_bytes(picture)
+        try:
+            return picture_bytes(picture) if isinstance(picture, Path) else picture()
+        except (BadPicture, OSError) as error:
+            return error
+
+    return [encode(picture) for picture in pictures]
 
 
 class ManualBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg,unused-ignore]
     """Base of the sources with files brought by the user; subclasses list their rows and features.
 
     Class attributes of subclasses: VERSION, DESCRIPTION, CITATION, LICENSE_NOTE, HOMEPAGE, PUBLISHED (counts by
-    split; empty where none are published), MANUAL_DOWNLOAD_INSTRUCTIONS.
+    split; empty where none are published), MANUAL_DOWNLOAD_INSTRUCTIONS, SLOW (making a picture takes so long that it
+    is done by all cores).
     """
 
     # TFDS looks here for a file of checksums, and that look-up needs a package it does not install (4.9.10).
@@ -183,6 +269,7 @@ class ManualBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
     LICENSE_NOTE: ClassVar[str] = ""
     HOMEPAGE: ClassVar[str] = ""
     PUBLISHED: ClassVar[Mapping[str, int]] = {}
+    SLOW: ClassVar[bool] = False
 
     @property
     def config(self) -> ManualConfig:
@@ -196,7 +283,7 @@ class ManualBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
         """The features besides ``file``."""
 
     @abc.abstractmethod
-    def _rows(self) -> dict[str, Iterable[Row]]:
+    def _rows(self) -> Mapping[str, Iterable[Row]]:
         """The pictures by split; a split without any is left out."""
 
     def _published(self) -> Mapping[str, int]:
@@ -219,28 +306,32 @@ class ManualBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
         rows = self._rows()
         if not rows:
             raise UsageError(f"{self.name}: no pictures in {self.config.path}")
-        self.info.metadata["skipped"] = []
+        self.info.metadata.update({"skipped": [], "dropped": {}})
         return {split: self._generate_examples(split, found) for split, found in rows.items()}
 
     def _generate_examples(self, split: str, rows: Iterable[Row]) -> Iterator[tuple[int, dict[str, Any]]]:
         skipped: list[str] = []
+        dropped: collections.Counter[str] = collections.Counter()
         count = 0
-        for row in rows:
-            try:
-                picture = self._encoded(row)
-            except BadPicture as error:
-                if not self.config.skip_bad:
-                    text = (
-                        f"{self.config.path}: {row.file}: {error}; replace it, or leave such pictures out by skip_bad"
-                    )
-                    raise UsageError(text) from None
-                skipped.append(row.file)
-                continue
-            yield count, {"image": picture, **row.labels, "file": row.file}
-            count += 1
+        rows, ahead = itertools.tee(rows)
+        pictures = (row.picture for row in ahead)
+        with contextlib.closing(pool.in_order(_encode, pictures, workers=None if self.SLOW else 1)) as made:
+            for row, picture in zip(rows, made, strict=True):
+                if isinstance(picture, Dropped):
+                    dropped[picture.reason] += 1
+                elif isinstance(picture, BadPicture) and self.config.skip_bad:
+                    skipped.append(row.file)
+                elif isinstance(picture, Exception):
+                    raise self._refusal(row, picture) from None
+                else:
+                    yield count, {"image": picture, **row.labels, "file": row.file}
+                    count += 1
         self.info.metadata["skipped"] += skipped
         if skipped:
             logging.warning("%s: %s: left out %d bad pictures: %s", self.name, split, len(skipped), skipped[:5])
+        if dropped:
+            self.info.metadata["dropped"][split] = dict(dropped)
+            logging.info("%s: %s: dropped %s", self.name, split, tally(dropped))
         if not count:
             raise UsageError(f"{self.config.path}: no usable picture for split {split}")
         published = self._published().get(split)
@@ -248,17 +339,14 @@ class ManualBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
             message = "%s: split %s has %d pictures here, %d are published; results are not comparable"
             logging.warning(message, self.name, split, count + len(skipped), published)
 
-    def _encoded(self, row: Row) -> bytes:
-        if isinstance(row.picture, BadPicture):
-            raise row.picture
-        if isinstance(row.picture, np.ndarray):
-            return png_bytes(row.picture)
-        try:
-            return picture_bytes(row.picture)
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-            raise UsageError(f"{self.config.path}: {row.file}: the picture {row.picture} is missing") from None
-        except OSError as error:
-            raise UsageError(f"{row.picture}: cannot be read: {error.strerror or error}") from None
+    def _refusal(self, row: Row, error: Exception) -> UsageError:
+        where = f"{self.config.path}: {row.file}"
+        if isinstance(error, BadPicture):
+            return UsageError(f"{where}: {error}; replace it, or leave such pictures out by skip_bad")
+        file = getattr(error, "filename", None) or row.picture
+        if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
+            return UsageError(f"{where}: the picture {file} is missing")
+        return UsageError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
 _Builder = TypeVar("_Builder", bound=ManualBuilder)
@@ -272,6 +360,7 @@ def make_builder(
     roots: Sequence[Path],
     skip_bad: bool,
     options: Mapping[str, Any] | None = None,
+    folders: Sequence[Path] = (),
 ) -> _Builder:
     """Makes a source's builder, named after the fingerprint of its files: changed ones are prepared anew.
 
@@ -282,9 +371,10 @@ def make_builder(
       roots: files and folders that the rows depend on.
       skip_bad: leave bad pictures out (see `skipped`) instead of stopping at the first.
       options: of the source, JSON values.
+      folders: as for `fingerprint`, in place of roots with very many files.
     """
     options = dict(options or {})
-    name = fingerprint(path, roots, {**options, "skip_bad": skip_bad})
+    name = fingerprint(path, roots, {**options, "skip_bad": skip_bad}, folders)
     config = ManualConfig(name=name, description=f"files in {path}", path=path, skip_bad=skip_bad, options=options)
     return kind(config=config, data_dir=data_dir)
 
@@ -292,3 +382,17 @@ def make_builder(
 def skipped(builder: tfds.core.DatasetBuilder) -> list[str]:
     """Names of the pictures that ``skip_bad`` left out of a prepared set, kept in its metadata.json."""
     return list((builder.info.metadata or {}).get("skipped", []))
+
+
+def dropped(builder: tfds.core.DatasetBuilder) -> dict[str, dict[str, int]]:
+    """Split -> reason -> number of the rows that a source's own rules left out of a prepared set."""
+    return dict((builder.info.metadata or {}).get("dropped", {}))
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """Counts on one line, the largest first.
+
+    >>> tally({"contempt": 3, "uncertain": 12})
+    '12 uncertain, 3 contempt'
+    """
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items(), key=lambda item: -item[1]))

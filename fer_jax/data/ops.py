@@ -12,6 +12,7 @@ import tensorflow as tf
 from fer_jax.errors import UsageError
 
 CROPS = ("none", "random", "center")
+_PRECISION = 22  # bits of Pillow's weights
 
 
 def to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
@@ -26,9 +27,44 @@ def to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
 
 
 def resize(image: tf.Tensor, size: tuple[Any, Any]) -> tf.Tensor:
-    """Antialiased bilinear resize to (height, width), rounded to whole levels as PIL does."""
-    resized = tf.image.resize(image, size, "bilinear", antialias=True)
-    return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+    """Antialiased bilinear resize to (height, width), the same numbers as PIL's before Pillow 13.
+
+    First the width changes, then the height. Pillow 13 takes them in the other order where the height shrinks by more
+    than twice as many pixels as the width; the references ran before that.
+    """
+    for axis, length in ((1, size[1]), (0, size[0])):
+        image = _resize_axis(image, length, axis)
+    return image
+
+
+def _resize_axis(image: tf.Tensor, length: Any, axis: int) -> tf.Tensor:
+    """Resizes rows (axis 0) or columns (axis 1), as Pillow does: weights in steps of 2^-22, whole levels after it."""
+    have = tf.shape(image)[axis]
+
+    def resized():
+        first, weights = _triangle_weights(have, length)
+        taps = first[:, None] + tf.range(tf.shape(weights)[1])
+        seen = tf.gather(tf.cast(image, tf.int32), tf.minimum(taps, have - 1), axis=axis)
+        there = weights[None, :, :, None] if axis else weights[:, :, None, None]
+        total = tf.reduce_sum(seen * there, axis + 1)  # below 2^31: the weights of a pixel sum to 2^22
+        levels = tf.bitwise.right_shift(total + (1 << (_PRECISION - 1)), _PRECISION)
+        return tf.cast(tf.clip_by_value(levels, 0, 255), tf.uint8)
+
+    return tf.cond(tf.equal(have, length), lambda: image, resized)
+
+
+def _triangle_weights(have: tf.Tensor, length: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    """First tap (length,) of every new pixel, and its taps' weights (length, taps) int32, in float64 as in Pillow."""
+    scale = tf.cast(have, tf.float64) / tf.cast(length, tf.float64)
+    reach = tf.maximum(scale, 1.0)
+    centre = (tf.range(length, dtype=tf.float64) + 0.5) * scale
+    first = tf.maximum(tf.cast(centre - reach + 0.5, tf.int32), 0)
+    end = tf.minimum(tf.cast(centre + reach + 0.5, tf.int32), have)
+    taps = first[:, None] + tf.range(tf.reduce_max(end - first))
+    distance = tf.abs((tf.cast(taps, tf.float64) - centre[:, None] + 0.5) * (1 / reach))
+    weights = tf.where(taps < end[:, None], tf.maximum(1 - distance, 0), 0)
+    weights /= tf.reduce_sum(weights, 1, keepdims=True)
+    return first, tf.cast(weights * (1 << _PRECISION) + 0.5, tf.int32)
 
 
 def resize_shorter(image: tf.Tensor, side: int) -> tf.Tensor:
@@ -54,7 +90,7 @@ def flip(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.cond(tf.random.stateless_uniform((), seed) < 0.5, lambda: image[:, ::-1], lambda: image)
 
 
-def rotate(image: tf.Tensor, degrees: tf.Tensor | float) -> tf.Tensor:
+def turn(image: tf.Tensor, degrees: tf.Tensor | float) -> tf.Tensor:
     """Turns a picture counter-clockwise about its centre: nearest pixel, black beyond the edges, size kept. As Pillow.
 
     Pillow counts in steps of 1 / 65536 pixel; so does this, which makes the numbers the same.
@@ -76,20 +112,24 @@ def rotate(image: tf.Tensor, degrees: tf.Tensor | float) -> tf.Tensor:
 
 
 def view(
-    *, image_size: int, channels: int, load_size: int, crop_kind: str, flip_half: bool
+    *, image_size: int, channels: int, load_size: int, crop_kind: str, flip_half: bool, rotate: float = 0.0
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """How a stream sees its pictures: (uint8 picture, seed (2,)) -> (image_size, image_size, channels) in [0, 1].
 
     Without a crop the whole picture is resized to the square, its aspect not kept. With one, the shorter side is
-    resized to `load_size` and a square of `image_size` is cut out.
+    resized to `load_size` and a square of `image_size` is cut out. Then it is flipped, half of the time, and turned by
+    any angle of up to `rotate` degrees either way.
 
     Raises:
-      UsageError: unknown crop, or a crop larger than the loaded picture.
+      UsageError: unknown crop, a crop larger than the loaded picture, or an angle outside of 0..180.
     """
     if crop_kind not in CROPS:
         raise UsageError(f"config.data: crop {crop_kind!r} is not one of {', '.join(CROPS)}")
     if crop_kind != "none" and load_size < image_size:
         raise UsageError(f"config.data: load_size {load_size} is smaller than image_size {image_size}; set it larger")
+
+    if not 0 <= rotate <= 180:
+        raise UsageError(f"config.data: rotate {rotate} is not an angle in 0..180 degrees")
 
     def apply(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         image = to_channels(image, channels)
@@ -99,6 +139,9 @@ def view(
             image = crop(resize_shorter(image, load_size), image_size, crop_kind, seed)
         if flip_half:
             image = flip(image, seed + tf.constant([1, 0], seed.dtype))
+        if rotate:
+            own = tf.random.experimental.stateless_fold_in(seed, 0)  # seed + 2 is the next stream's
+            image = turn(image, tf.random.stateless_uniform((), own, -rotate, rotate, tf.float64))
         image = tf.ensure_shape(image, (image_size, image_size, channels))
         return tf.cast(image, tf.float32) / 255
 

@@ -38,7 +38,7 @@ class Global:
 
 @dataclass(eq=False)
 class Pending:
-    """An array or dtype between its REDUCE and its BUILD opcode; `build(state)` makes the real one."""
+    """An array, dtype or record between its REDUCE and its BUILD opcode; `build(state)` makes the real one."""
 
     build: Callable[[Any], Any]
     memo_keys: list[int] = field(default_factory=list)
@@ -65,7 +65,7 @@ class Interpreter:
     def __init__(
         self, stream: io.BytesIO, names: Mapping[str, Global], persistent: Callable[[Any], Any] | None, budget: int
     ):
-        """As for `restricted_pickle.read_pickle`; `names` is all that the file may name."""
+        """As for `restricted_pickle.read_pickle`; `names` is all that the file may name, "*.name" in any module."""
         self.stream, self.names, self.persistent, self.budget = stream, names, persistent, budget
         self.stack: list[Any] = []
         self.marks: list[int] = []
@@ -91,7 +91,7 @@ class Interpreter:
         if not isinstance(module, str) or not isinstance(name, str):
             raise ValueError("a name that is not text")
         # pickle walks along a dotted name ("core.multiarray.x" in "numpy"); nothing here needs that.
-        found = self.names.get(f"{module}.{name}") if "." not in name else None
+        found = self.names.get(f"{module}.{name}", self.names.get(f"*.{name}")) if "." not in name else None
         if found is None:
             what = shown(f"{module}.{name}")
             raise UsageError(f"refused: it would run {what}; only arrays, strings, numbers and containers are read")
@@ -261,6 +261,6 @@ def check_result(value: Any, heights: dict[int, int], depth: int = 0) -> int:
     elif isinstance(value, dict | list | tuple | set | frozenset):
         inner = list(value.values()) if isinstance(value, dict) else list(value)
     else:
-        raise ValueError("an array that is never filled")
+        raise ValueError("an object that is never filled")
     heights[id(value)] = height = 1 + max((check_result(item, heights, depth + 1) for item in inner), default=0)
     return height

@@ -12,7 +12,8 @@ an interpreter of its own for the pickle opcodes (`pickle_machine`), which
 * bounds the depth of the result and allows only flat dictionary keys, since hashing a very deep tuple ends the process.
 
 What can come out: dict, OrderedDict, list, tuple, set, frozenset, str, bytes, bytearray, int, float, complex, bool,
-None, numpy arrays, scalars and dtypes. Everything else is a `UsageError`.
+None, numpy arrays, scalars and dtypes. Objects of classes that the caller names come out as dicts of their attributes.
+Everything else is a `UsageError`.
 """
 
 import io
@@ -156,6 +157,39 @@ def _ordered(items: Any = ()) -> OrderedDict:
     return result
 
 
+def _record(name: str, fields: Collection[str]) -> Callable[..., Any]:
+    """Stands for a class: its objects become dicts of their attributes."""
+
+    def build(state: Any) -> dict[str, Any]:
+        if not isinstance(state, dict):
+            raise ValueError(f"a {name} without attributes")
+        if missing := [field for field in fields if field not in state]:
+            raise ValueError(f"a {name} without {missing[0]!r}")
+        return {field: state[field] for field in fields}
+
+    return lambda: Pending(build)
+
+
+def _reconstructor(kind: Any, base: Any, state: Any) -> Any:
+    """Stands for ``copyreg._reconstructor``, by which protocols 0 and 1 write objects."""
+    if not isinstance(kind, Global) or kind.function is None or not kind.name.startswith("*."):
+        raise ValueError("an object of other than a named class")
+    if not isinstance(base, Global) or base.name.split(".")[1] != "object" or state is not None:
+        raise ValueError(f"a {kind.name[2:]} that is more than its attributes")
+    return kind.function()
+
+
+def _record_functions(records: Mapping[str, Collection[str]]) -> dict[str, Callable[..., Any] | None]:
+    """The names that a file with objects of these classes, of whatever module, needs."""
+    found: dict[str, Callable[..., Any] | None] = {
+        f"*.{name}": _record(name, fields) for name, fields in records.items()
+    }
+    if records:
+        found |= {"copyreg._reconstructor": _reconstructor, "copy_reg._reconstructor": _reconstructor}
+        found |= {"builtins.object": None, "__builtin__.object": None}
+    return found
+
+
 def _table() -> dict[str, Global]:
     functions: dict[str, Callable[..., Any] | None] = {
         "numpy.ndarray": None, "numpy.dtype": _dtype, "_codecs.encode": _encode, "collections.OrderedDict": _ordered,
@@ -218,15 +252,30 @@ def read_bytes(path: str | os.PathLike) -> bytes:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def load_pickle(path: str | os.PathLike) -> Any:
+def load_pickle(path: str | os.PathLike, *, records: Mapping[str, Collection[str]] | None = None) -> Any:
     """Reads a file that ``pickle.dump`` wrote, of any protocol, also by Python 2 (its strings are read as latin1).
 
+    Args:
+      path: of the file.
+      records: class name -> attributes. Objects of such classes become dicts of these attributes, whatever module the
+        classes were in; nothing of them is imported.
+
     Raises:
-      UsageError: missing, damaged, more than one pickle, or anything but arrays, strings, numbers and containers.
+      UsageError: missing, damaged, more than one pickle, or anything but arrays, strings, numbers, containers and
+        `records` with all their attributes.
+    """
+    return read_pickle_file(path, _record_functions(records or {}))
+
+
+def read_pickle_file(path: str | os.PathLike, functions: Mapping[str, Callable[..., Any] | None]) -> Any:
+    """Reads a file of one pickle; `functions` as for `read_pickle`.
+
+    Raises:
+      UsageError: missing, damaged, more than one pickle, or it would run something.
     """
     data = read_bytes(path)
     stream = io.BytesIO(data)
-    value = read_pickle(stream, str(path))
+    value = read_pickle(stream, str(path), functions=functions)
     if stream.tell() != len(data):
         raise UsageError(f"{path}: {len(data) - stream.tell()} bytes follow the pickle; is this a plain pickle file?")
     return value

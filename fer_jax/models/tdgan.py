@@ -120,7 +120,7 @@ class Head(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Embedding and transposed convolutions. Features (B, P, P, 4 * width) twice, noise (B, P, P, Z) -> (B, S, S, C).
+    """Embedding and transposed convolutions. Features (B, P, P, F) twice, noise (B, P, P, Z) -> (B, S, S, C).
 
     The inputs are joined in this order: expression, face, noise (spec of the weights). The picture is in (0, 1).
     """
@@ -170,19 +170,21 @@ class Codes(NamedTuple):
 class Generator(nn.Module):
     """Two encoders and the decoder: the face of one picture with the expression of another.
 
-    M_ER, the recogniser, is this network's expression encoder with a `Head` of its own.
+    M_ER, the recogniser, is this network's expression encoder with a `Head` of its own. `decoder_width` is the
+    decoder's `width`; 0 = the encoders', as published.
     """
 
     channels: int = 1
     width: int = 32
     noise: int = 256
     blocks: int = 6
+    decoder_width: int = 0
     dtype: jnp.dtype | None = None
 
     def setup(self):
         self.enc_fr = Encoder(self.width, dtype=self.dtype)
         self.enc_er = Encoder(self.width, dtype=self.dtype)
-        self.dec = Decoder(self.channels, self.width, self.blocks, self.dtype)
+        self.dec = Decoder(self.channels, self.decoder_width or self.width, self.blocks, self.dtype)
 
     def encode_face(self, face: jax.Array) -> jax.Array:
         """(B, S, S, C) -> (B, S/16, S/16, 4 * width)."""

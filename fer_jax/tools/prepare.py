@@ -2,8 +2,8 @@
 
 python -m fer_jax.tools.prepare --config=configs/tdgan.py:raf_db --sheet=faces.png
 
-Prints for each stream where the prepared set lies, the pictures of each split and class, and the pictures that were
-left out. The sheet shows some training pictures of each class as training sees them, so with its crops and flips.
+Prints for each stream where the prepared set lies, the pictures of each split and class, and what was left out. The
+sheet shows some training pictures of each class as training sees them, so with its crops and flips.
 """
 
 import sys
@@ -23,7 +23,7 @@ _COLUMNS = 12  # classes shown of a label with many
 
 def report(data: Any) -> Iterator[str]:
     """Lines about opened data (`fer_jax.data.Data`)."""
-    from fer_jax.data.manual import skipped
+    from fer_jax.data.manual import dropped, skipped, tally
 
     for stream, tables in data.tables.items():
         records = next(iter(tables.values())).records
@@ -34,6 +34,8 @@ def report(data: Any) -> Iterator[str]:
         if left_out := skipped(records.builder):
             more = f" and {len(left_out) - 5} more" if len(left_out) > 5 else ""
             yield f"  left out, since they cannot be decoded: {len(left_out)}: {', '.join(left_out[:5])}{more}"
+        for split, counts in dropped(records.builder).items():
+            yield f"  dropped from {split} by the data set's rules: {tally(counts)}"
 
 
 def _labels(table: Any) -> Iterator[str]:

@@ -41,6 +41,8 @@ class Checkpoints:
             cleanup_tmp_directories=not read_only,
         )
         self._manager = ocp.CheckpointManager(self.folder.absolute(), options=options, item_names=("state", "config"))
+        metrics = {step: self._manager.metrics(step) for step in self._manager.all_steps()}
+        self._ranks = {step: _rank(found) for step, found in metrics.items() if found}
 
     @property
     def latest(self) -> int | None:
@@ -50,9 +52,7 @@ class Checkpoints:
     @property
     def best(self) -> int | None:
         """Step of the checkpoint with the best selection metric, the earlier one of equals; None if none has one."""
-        ranks = {step: self._manager.metrics(step) for step in self._manager.all_steps()}
-        ranked = {step: _rank(metrics) for step, metrics in ranks.items() if metrics}
-        return max(ranked, key=ranked.__getitem__) if ranked else None
+        return max(self._ranks, key=self._ranks.__getitem__) if self._ranks else None
 
     def choose(self, step: int | None = None) -> int:
         """The step asked for; without one the best, or where nothing was selected the newest.
@@ -82,6 +82,8 @@ class Checkpoints:
             if step in self._manager.all_steps():
                 return
             self._manager.save(step, args=items, metrics=metrics, force=True)
+        if metrics:
+            self._ranks[step] = _rank(metrics)
 
     def check(self) -> None:
         """Without waiting.

@@ -2,6 +2,7 @@
 
 import io
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,9 +27,9 @@ class TinyManual(manual.ManualBuilder, skip_registration=True):
         return {"train": [manual.Row(f.name, f, {"identity": i}) for i, f in enumerate(files)]} if files else {}
 
 
-def tiny(root, folder, **options):
+def tiny(root, folder, kind=TinyManual, **options):
     options = {"skip_bad": False, **options}
-    return manual.make_builder(TinyManual, data_dir=str(root / "tfds"), path=folder, roots=[folder], **options)
+    return manual.make_builder(kind, data_dir=str(root / "tfds"), path=folder, roots=[folder], **options)
 
 
 def encoded(kind, size=(20, 16), mode="RGB", **options):
@@ -86,6 +87,36 @@ def test_bad_pictures_stop_or_are_left_out(tmp_path, folder, bad, caplog):
         assert again.info.features["image"].decode_example(example["image"]).shape == (16, 20, 3)
 
 
+class Mixed(TinyManual, skip_registration=True):
+    """Rows of all kinds."""
+
+    SLOW = True
+
+    def _rows(self):
+        def bad():
+            raise manual.BadPicture("no face")
+
+        pictures = [Path(self.config.path, "a.jpg"), lambda: GOOD["b.png"], bad, np.zeros((4, 4), np.uint8)]
+        pictures += [manual.Dropped("blurred"), manual.Dropped("turned away"), manual.Dropped("blurred")]
+        return {"train": (manual.Row(f"row {i}", p, {"identity": i}) for i, p in enumerate(pictures))}
+
+
+def test_pictures_may_be_made_or_dropped(tmp_path, folder, caplog):
+    caplog.set_level("INFO")
+    with pytest.raises(UsageError, match="row 2: no face; replace it"):
+        tiny(tmp_path, folder, kind=Mixed).download_and_prepare(file_format="array_record")
+    builder = tiny(tmp_path, folder, kind=Mixed, skip_bad=True)
+    builder.download_and_prepare(file_format="array_record")
+    examples = list(builder.as_data_source("train", decoders={"image": tfds.decode.SkipDecoding()}))
+    assert [int(e["identity"]) for e in examples] == [0, 1, 3]
+    assert [e["image"] for e in examples][:2] == [GOOD["a.jpg"], GOOD["b.png"]]
+    assert manual.skipped(builder) == ["row 2"]
+    assert manual.dropped(builder) == {"train": {"blurred": 2, "turned away": 1}}
+    assert manual.dropped(tiny(tmp_path, folder, kind=Mixed, skip_bad=True)) == manual.dropped(builder)
+    assert "train: dropped 2 blurred, 1 turned away" in caplog.text
+    assert manual.dropped(tiny(tmp_path, folder)) == {}
+
+
 def test_counts_that_differ_are_logged(tmp_path, folder, caplog):
     tiny(tmp_path, folder).download_and_prepare(file_format="array_record")
     assert "published" not in caplog.text
@@ -120,6 +151,33 @@ def test_fingerprint_changes_with_files_and_options(tmp_path, folder):
     (tmp_path / "moved" / ".hidden").write_bytes(b"x")
     assert tiny(tmp_path, tmp_path / "moved").config.name == names[-1]
     assert len(set(names)) == len(names)
+
+
+def test_of_folders_the_names_count(tmp_path, folder):
+    def name():
+        return tiny(tmp_path, folder / "a.jpg", folders=manual.folders_below(folder)).config.name
+
+    names = [name()]
+    (folder / "b.png").write_bytes(b"x")
+    assert name() == names[0]
+    (folder / "b.png").rename(folder / "e.png")
+    names.append(name())
+    (folder / "below").mkdir()
+    names.append(name())
+    (folder / "below" / "x").write_bytes(b"x")
+    names.append(name())
+    (folder / ".hidden").mkdir()
+    (folder / "below" / ".hidden").write_bytes(b"x")
+    assert name() == names[-1] and len(set(names)) == 4
+
+
+def test_resized_bytes(tmp_path, folder):
+    assert manual.picture_bytes(folder / "a.jpg", 16) == GOOD["a.jpg"]  # of that size already
+    for name, mode in (("a.jpg", "RGB"), ("b.png", "L")):
+        small = Image.open(io.BytesIO(manual.picture_bytes(folder / name, 8)))
+        expected = Image.open(folder / name).resize((10, 8), Image.Resampling.BILINEAR)
+        assert small.mode == mode and small.format == "PNG"
+        np.testing.assert_array_equal(np.asarray(small), np.asarray(expected))
 
 
 def test_locate_says_what_to_get_and_where(tmp_path):

@@ -13,6 +13,7 @@ import pytest
 
 from fer_jax.errors import UsageError
 from fer_jax.interop.restricted_pickle import load_npy, load_npz, load_pickle
+from tests.data.sources.manual_trees import pickled
 
 VALUE = {
     "plain": [1, -(2**70), 2.5, 1 + 2j, True, None, "ünï", b"\x00\xff", bytearray(b"x"), (), (1, (2, 3))],
@@ -268,6 +269,67 @@ def test_npz_damage(tmp_path):
     for name, reason in (("cut", "not read"), ("crc", "x: not read.*CRC"), ("text", "x: not read"), ("bomb", "unpack")):
         with pytest.raises(UsageError, match=rf"{name}\.npz: .*{reason}"):
             load_npz(tmp_path / f"{name}.npz")
+
+
+KIND, FIELDS = "AffectNet_annotation", ("image_path", "left_eye", "valence")
+RECONSTRUCTOR = g("copyreg", "_reconstructor") + b"("
+RECORDS = {"train": [dict(zip(FIELDS, ("a.jpg", np.array([3, 4]), 0.5), strict=True))], "val": []}
+
+
+@pytest.mark.parametrize("module", ["__main__", "pickle_annotations_affectnet"])
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_objects_of_named_classes_become_dicts(tmp_path, module, protocol):
+    file = tmp_path / "records.pkl"
+    more = {**RECORDS, "train": [{**record, "other": 1} for record in 2 * RECORDS["train"]]}
+    pickled(file, more, KIND, module, protocol)
+    same(load_pickle(file, records={KIND: FIELDS}), {**RECORDS, "train": 2 * RECORDS["train"]})
+    for records in (None, {"Other": FIELDS}):
+        with pytest.raises(UsageError, match=r"refused: it would run"):
+            load_pickle(file, records=records)
+    with pytest.raises(UsageError, match="a AffectNet_annotation without 'mood'"):
+        load_pickle(file, records={KIND: ("image_path", "mood")})
+
+
+def test_objects_of_python_2(tmp_path):
+    state = b"(dS'image_path'\nS'a'\nsS'left_eye'\nI1\nsS'valence'\nF0.5\nsb."
+    new = g("copy_reg", "_reconstructor") + b"(" + g("__main__", KIND) + g("__builtin__", "object") + b"NtR"
+    for start in (f"(i__main__\n{KIND}\n".encode(), b"(" + g("__main__", KIND) + b"o", new):
+        (tmp_path / "2.pkl").write_bytes(start + state)
+        expected = {"image_path": "a", "left_eye": 1, "valence": 0.5}
+        assert load_pickle(tmp_path / "2.pkl", records={KIND: FIELDS}) == expected
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+@pytest.mark.parametrize("kind", NAMES)
+def test_hostile_objects_among_records_do_not_run(tmp_path, kind, protocol):
+    canary = tmp_path / "canary"
+    name, bad = hostile(canary)[kind]
+    file = tmp_path / "bad.pkl"
+    pickled(file, {"train": [{"image_path": bad}]}, KIND, protocol=protocol)
+    with pytest.raises(UsageError, match=rf"bad\.pkl: refused: it would run [\w.]*\.{name.split('.')[-1]}; only"):
+        load_pickle(file, records={KIND: ("image_path",)})
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    ("reason", "data"),
+    [
+        ("holds .*AffectNet_annotation itself", g("m", KIND) + b"."),
+        ("never filled", g("m", KIND) + b")\x81."),
+        ("without attributes", g("m", KIND) + b")\x81Nb."),
+        ("without 'image_path'", g("m", KIND) + b")\x81(db."),
+        ("attributes for a dict", g("m", KIND) + b")\x81(dS'image_path'\nNs" + b"b(db."),
+        ("not read", g("m", KIND) + b"(I1\nt\x81(db."),
+        ("other than a named class", RECONSTRUCTOR + 2 * g("builtins", "object") + b"NtR."),
+        ("more than its", RECONSTRUCTOR + g("m", KIND) + g("builtins", "set") + b"NtR."),
+        ("more than its", RECONSTRUCTOR + g("m", KIND) + g("builtins", "object") + b"I1\ntR."),
+        (r"run m\.x\.AffectNet", b"\x80\x04\x8c\x01m\x8c\x16x.AffectNet_annotation\x93."),
+    ],
+)  # fmt: skip
+def test_crafted_records_are_refused(tmp_path, reason, data):
+    (tmp_path / "crafted.pkl").write_bytes(data)
+    with pytest.raises(UsageError, match=rf"crafted\.pkl: .*{reason}"):
+        load_pickle(tmp_path / "crafted.pkl", records={KIND: ("image_path",)})
 
 
 def test_no_name_of_the_file_is_imported(tmp_path, monkeypatch):

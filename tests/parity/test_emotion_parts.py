@@ -277,7 +277,8 @@ def test_alignment(load):
     for name, picture in (("gradient", gradient_picture(side, side)), ("noise", pictures["square"])):
         face = align.face(picture, tuple(eyes[:2]), tuple(eyes[2:]), box, swap_sides=True)
         fixture.check({f"item.{name}.crop": face}, atol=1)
+        np.testing.assert_array_equal(ops.resize_shorter(tf.constant(face), 112), align.resize_shorter(face, 112))
         seen = (align.resize_shorter(face, 112) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
         fixture.check({f"item.{name}.tensor": seen.transpose(2, 0, 1)}, atol=1 / 255 / 0.224)
-    turned = ops.rotate(tf.constant(gradient_picture(112, 112)), 17.3)
+    turned = ops.turn(tf.constant(gradient_picture(112, 112)), 17.3)
     fixture.check({"rotate.gradient": turned.numpy()}, atol=0.5)

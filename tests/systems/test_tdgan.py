@@ -37,29 +37,35 @@ def test_the_generator_waits_for_the_warm_up():
     assert [warmed.phase(step).gen for step in (0, 4, 5)] == [False, False, True]
 
 
-@pytest.mark.parametrize("fake_class", [False, True])
-def test_warm_up_trains_what_it_says(fake_class):
-    """D_ER, M_ER's head and, where its loss is let through, the expression encoder; nothing else moves."""
-    for reaches in (True, False):
-        warmed = system(m_er_trains_encoder=reaches, d_er_fake_class=fake_class)
-        state = jax.jit(warmed.init)(jax.random.key(0, impl="unsafe_rbg"))
-        pictures = jax.random.uniform(jax.random.key(1), (4, 16, 16, 1))
-        labels = np.arange(4)
-        batch = {
-            "face": {"image": pictures, "identity": labels % 3},
-            "expression": {"image": pictures[::-1], "expression": labels},
-        }
-        step = jax.jit(warmed.train_step, static_argnums=3)
-        after, metrics = step(state, batch, jax.random.key(2), warmed.phase(0))
-        moved = {
-            f"{net}/{part}"
-            for net, trained in state.nets.items()
-            for part, before in trained.params.items()
-            if any(
-                np.any(a != b)
-                for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(after.nets[net].params[part]), strict=True)
-            )
-        }
-        recognisers = {"er_head/fc1", "er_head/fc2", "er_head/fc3", "dis_er/enc", "dis_er/fc"}
-        assert moved == recognisers | ({"gen/enc_er"} if reaches else set())
-        assert set(metrics) == {"m_er/loss", "dis_er/real"} and int(after.step) == 1
+@pytest.mark.parametrize(
+    ("reaches", "redraw", "expected"),
+    [
+        (True, 5.0, {"gen/enc_er", "gen/enc_fr", "gen/dec"}),
+        (False, 5.0, {"gen/enc_er", "gen/enc_fr", "gen/dec"}),
+        (True, 0.0, {"gen/enc_er"}),  # by M_ER
+        (False, 0.0, set()),
+    ],
+)
+def test_warm_up_trains_what_it_says(reaches, redraw, expected):
+    """D_ER, M_ER's head, and the generator: its expression encoder by M_ER or by the redrawing, the rest by that."""
+    warmed = system(m_er_trains_encoder=reaches, d_er_fake_class=reaches, **{"loss": {"con_er": redraw}})
+    state = jax.jit(warmed.init)(jax.random.key(0, impl="unsafe_rbg"))
+    pictures = jax.random.uniform(jax.random.key(1), (4, 16, 16, 1))
+    labels = np.arange(4)
+    batch = {
+        "face": {"image": pictures, "identity": labels % 3},
+        "expression": {"image": pictures[::-1], "expression": labels},
+    }
+    step = jax.jit(warmed.train_step, static_argnums=3)
+    after, metrics = step(state, batch, jax.random.key(2), warmed.phase(0))
+    moved = {
+        f"{net}/{part}"
+        for net, trained in state.nets.items()
+        for part, before in trained.params.items()
+        if any(
+            np.any(a != b)
+            for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(after.nets[net].params[part]), strict=True)
+        )
+    }
+    assert moved == {"er_head/fc1", "er_head/fc2", "er_head/fc3", "dis_er/enc", "dis_er/fc"} | expected
+    assert set(metrics) == {"m_er/loss", "gen/redraw", "dis_er/real"} and int(after.step) == 1

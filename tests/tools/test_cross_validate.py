@@ -8,7 +8,7 @@ import pytest
 
 from fer_jax import workdir
 from fer_jax.errors import UsageError
-from fer_jax.tools import cross_validate
+from fer_jax.tools import cross_validate, runs
 from fer_jax.train import loop
 
 
@@ -57,7 +57,7 @@ def test_table(tiny, tmp_path, monkeypatch):
     assert [row["m_er/accuracy"] for row in table["folds"]] == [0.5, 0.75]
     assert table["mean"]["m_er/accuracy"] == 0.625 and table["std"]["m_er/accuracy"] == pytest.approx(0.125 * 2**0.5)
     assert table["mean"]["pictures"] == 21 and "m_er/examples" not in table["mean"]
-    cross_validate.write(table, tmp_path)
+    runs.write(tmp_path, "cross_validation", table, cross_validate.lines(table))
     assert json.loads((tmp_path / "cross_validation.json").read_text()) == table
     with (tmp_path / "cross_validation.csv").open() as stream:
         rows = list(csv.reader(stream))
@@ -71,7 +71,7 @@ def test_table(tiny, tmp_path, monkeypatch):
     assert trainer.trained == [0, 1, 1]
     longer = tiny.config.copy_and_resolve_references()
     longer.run.steps = 2
-    assert cross_validate.result(cross_validate.open_folds(longer, 2, tmp_path)[0]) is None
+    assert runs.result(cross_validate.open_folds(longer, 2, tmp_path)[0].config, tmp_path / "fold_0") is None
     other = tiny.config.copy_and_resolve_references()
     other.optim.lr = 1.0
     with pytest.raises(UsageError, match="optim.lr"):

@@ -23,6 +23,18 @@ def test_left_out_pictures_are_named(tiny, monkeypatch):
     ]
 
 
+def test_dropped_rows_are_counted(tiny, monkeypatch):
+    data = open_data(tiny.config)
+    monkeypatch.setattr(
+        manual, "dropped", lambda builder: {"train": {"contempt": 2, "uncertain": 12}, "test": {"a": 1}}
+    )
+    lines = [line for line in prepare.report(data) if "dropped" in line]
+    assert lines == len(data.tables) * [
+        "  dropped from train by the data set's rules: 12 uncertain, 2 contempt",
+        "  dropped from test by the data set's rules: 1 a",
+    ]
+
+
 def test_sheet(tiny):
     """Seven classes above three identities, each with its pictures and no others."""
     image = prepare.sheet(open_data(tiny.config), rows=5)

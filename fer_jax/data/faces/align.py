@@ -25,6 +25,29 @@ class Box(NamedTuple):
     height: float
 
 
+class Edges(NamedTuple):
+    """A rectangle of whole pixels; `right` and `bottom` are the first ones beyond it."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def area(self) -> int:
+        """Pixels in it."""
+        return max(self.right - self.left, 0) * max(self.bottom - self.top, 0)
+
+    def within(self, size: tuple[int, int]) -> "Edges":
+        """The part of it within a picture of this (height, width); empty, but in order, where there is none."""
+        left, top = max(self.left, 0), max(self.top, 0)
+        return Edges(left, top, max(min(self.right, size[1]), left), max(min(self.bottom, size[0]), top))
+
+    def slices(self, left: int = 0, top: int = 0) -> tuple[slice, slice]:
+        """Rows and columns, counted from a corner."""
+        return slice(self.top - top, self.bottom - top), slice(self.left - left, self.right - left)
+
+
 def eyes(landmarks: np.ndarray) -> tuple[Point, Point]:
     """The 68 landmarks (68, 2) -> left and right eye, the means of their six points, cut to whole numbers."""
     left, right = (tuple(int(value) for value in landmarks[part].mean(0)) for part in (_LEFT_EYE, _RIGHT_EYE))
@@ -44,25 +67,29 @@ def rotation(left: Point, right: Point) -> np.ndarray:
     return np.array([[cos, sin, (1 - cos) * x - sin * y], [-sin, cos, sin * x + (1 - cos) * y]])
 
 
-def warp(image: np.ndarray, forward: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def warp(image: np.ndarray, forward: np.ndarray, size: tuple[int, int], part: Edges | None = None) -> np.ndarray:
     """A picture through an affine map, bicubic. (H, W, C) uint8, map (2, 3) -> (*size, C) uint8, size (height, width).
 
-    Beyond the picture's edge all is black, also for the kernel's taps. Rounded to whole levels.
+    Beyond the picture's edge all is black, also for the kernel's taps. Rounded to whole levels. With `part`, only what
+    lies within these edges is worked out, and the rest is black.
     """
     height, width = image.shape[:2]
+    within = (part or Edges(0, 0, size[1], size[0])).within(size).slices()
     turn = np.linalg.inv(forward[:, :2])
-    rows, cols = np.mgrid[: size[0], : size[1]]
+    rows, cols = np.mgrid[within]
     x, y = (turn[i, 0] * (cols - forward[0, 2]) + turn[i, 1] * (rows - forward[1, 2]) for i in range(2))
-    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
-    across, down = _cubic_weights(x - left), _cubic_weights(y - top)
-    total = np.zeros((*size, image.shape[2]))
+    first_col, first_row = np.floor(x).astype(int), np.floor(y).astype(int)
+    across, down = _cubic_weights(x - first_col), _cubic_weights(y - first_row)
+    total = np.zeros((*rows.shape, image.shape[2]))
     for j in range(4):
         for i in range(4):
-            row, col = top + j - 1, left + i - 1
+            row, col = first_row + j - 1, first_col + i - 1
             inside = (row >= 0) & (row < height) & (col >= 0) & (col < width)
             tap = image[np.where(inside, row, 0), np.where(inside, col, 0)]
             total += (down[j] * across[i] * inside)[..., None] * tap
-    return np.clip(np.rint(total), 0, 255).astype(np.uint8)
+    whole = np.zeros((*size, image.shape[2]), np.uint8)
+    whole[within] = np.clip(np.rint(total), 0, 255)
+    return whole
 
 
 def _cubic_weights(fraction: np.ndarray) -> list[np.ndarray]:
@@ -77,20 +104,30 @@ def _cubic_weights(fraction: np.ndarray) -> list[np.ndarray]:
     return [far(fraction + 1), near(fraction), near(1 - fraction), far(2 - fraction)]
 
 
-def crop(image: np.ndarray, forward: np.ndarray, box: Box) -> np.ndarray:
-    """Cuts a face box out of the upright picture. -> (about box.height, about box.width, C); black beyond the edges.
+def edges(forward: np.ndarray, box: Box) -> Edges:
+    """Where a face box lies in the upright picture.
 
     As the reference: the box's top left corner goes through the map, its size stays, and its four edges are rounded
     half to even.
     """
     x, y = forward @ (int(box.x), int(box.y), 1)
-    left, top, right, bottom = (round(edge) for edge in (x, y, x + box.width, y + box.height))
-    whole = np.zeros((max(bottom - top, 0), max(right - left, 0), image.shape[2]), image.dtype)
-    high, wide = image.shape[:2]
-    rows, cols = (max(top, 0), min(bottom, high)), (max(left, 0), min(right, wide))
-    if rows[0] < rows[1] and cols[0] < cols[1]:
-        whole[rows[0] - top : rows[1] - top, cols[0] - left : cols[1] - left] = image[slice(*rows), slice(*cols)]
+    return Edges(*(round(edge) for edge in (x, y, x + box.width, y + box.height)))
+
+
+def crop(image: np.ndarray, forward: np.ndarray, box: Box) -> np.ndarray:
+    """Cuts a face box out of the upright picture. -> (about box.height, about box.width, C); black beyond its edges."""
+    cut = edges(forward, box)
+    seen = cut.within(image.shape[:2])
+    whole = np.zeros((max(cut.bottom - cut.top, 0), max(cut.right - cut.left, 0), image.shape[2]), image.dtype)
+    if seen.area:
+        whole[seen.slices(cut.left, cut.top)] = image[seen.slices()]
     return whole
+
+
+def upright_size(image: np.ndarray, *, swap_sides: bool) -> tuple[int, int]:
+    """Height and width of a picture's upright one: its own, or with `swap_sides` those of the reference's (W, H)."""
+    height, width = image.shape[:2]
+    return (width, height) if swap_sides else (height, width)
 
 
 def face(image: np.ndarray, left: Point, right: Point, box: Box, *, swap_sides: bool = False) -> np.ndarray:
@@ -100,8 +137,8 @@ def face(image: np.ndarray, left: Point, right: Point, box: Box, *, swap_sides: 
     off one side and adds black to the other.
     """
     forward = rotation(left, right)
-    height, width = image.shape[:2]
-    return crop(warp(image, forward, (width, height) if swap_sides else (height, width)), forward, box)
+    upright = warp(image, forward, upright_size(image, swap_sides=swap_sides), edges(forward, box))
+    return crop(upright, forward, box)
 
 
 def resize_shorter(image: np.ndarray, side: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Renders many pictures with all cores, in order, with bounded memory, with the same result for any worker count."""
+"""Makes many pictures with all cores, in order, with bounded memory, with the same result for any worker count."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import contextlib
 import itertools
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from typing import Any
 
 import numpy as np
 
 from fer_jax.data.faces import population
 
-CHUNK = 16  # pictures a task: some 0.5 s of work at 128 pixels
+CHUNK = 16  # pictures a task: some 0.5 s of work
 FEW = 64  # fewer pictures than this do not pay for starting processes
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 Job = tuple[int, int, int, int]  # seed, identity, picture, size
@@ -25,35 +26,49 @@ def render_all(jobs: Iterable[Job], workers: int | None = None) -> Iterator[tupl
 
     Args:
       jobs: (seed, identity, picture, size) tuples.
-      workers: processes; None = one a core, or none at all for fewer than 64 pictures. 1 renders in this process.
+      workers: as for `in_order`.
+
+    Raises:
+      ValueError: `workers` is below 1.
+    """
+    jobs = list(jobs)
+    yield from zip(jobs, in_order(population.render_many, jobs, workers), strict=True)
+
+
+def in_order(
+    function: Callable[[list[Any]], list[Any]], jobs: Iterable[Any], workers: int | None = None
+) -> Generator[Any, None, None]:
+    """Yields the results of `jobs` in their order; only a few of them are taken ahead.
+
+    Args:
+      function: results of some jobs; with the jobs it goes to other processes, so it is one of a module's own.
+      jobs: what it is called with.
+      workers: processes; None = one a core, or none at all for fewer than 64 jobs. 1 works in this process.
 
     Raises:
       ValueError: `workers` is below 1.
     """
     if workers is not None and workers < 1:
         raise ValueError(f"workers: expected at least 1, got {workers}")
-    jobs = list(jobs)
+    jobs = iter(jobs)
     if workers is None:
-        workers = 1 if len(jobs) < FEW else os.cpu_count() or 1
+        first = list(itertools.islice(jobs, FEW))
+        workers = 1 if len(first) < FEW else os.cpu_count() or 1
+        jobs = itertools.chain(first, jobs)
     if workers == 1:
         for job in jobs:
-            yield job, population.render_many([job])[0]
+            yield from function([job])
         return
-    chunks = [jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK)]
-    # spawn: forking a process that holds TensorFlow or JAX threads can deadlock. Workers import numpy only.
+    chunks = iter(lambda: list(itertools.islice(jobs, CHUNK)), [])
+    # spawn: forking a process that holds TensorFlow or JAX threads can deadlock. Workers import neither.
     context = multiprocessing.get_context("spawn")
     with _single_threaded(), ProcessPoolExecutor(workers, mp_context=context) as executor:
-        waiting = iter(chunks)
-        pending = collections.deque(
-            (chunk, executor.submit(population.render_many, chunk)) for chunk in itertools.islice(waiting, 2 * workers)
-        )
+        pending = collections.deque(executor.submit(function, chunk) for chunk in itertools.islice(chunks, 2 * workers))
         try:
             while pending:
-                chunk, future = pending.popleft()
-                pictures = future.result()
-                for following in itertools.islice(waiting, 1):
-                    pending.append((following, executor.submit(population.render_many, following)))
-                yield from zip(chunk, pictures, strict=True)
+                results = pending.popleft().result()
+                pending.extend(executor.submit(function, chunk) for chunk in itertools.islice(chunks, 1))
+                yield from results
         finally:
             executor.shutdown(wait=True, cancel_futures=True)
 

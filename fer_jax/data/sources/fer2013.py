@@ -1,6 +1,5 @@
 """FER2013: 48x48 grey faces with seven expressions, from Kaggle's csv or from the same as .npz, with FER+ votes."""
 
-import csv
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -69,27 +68,9 @@ class Fer2013(manual.ManualBuilder):
         return {split: _split_rows(file, votes_file, usage) for usage, split in SPLITS.items() if usage in found}
 
 
-def _csv_reader(file: Path, wanted: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
-    """Yields (row, the wanted columns); their header names may have spaces around them and come in any order."""
-    try:
-        with open(file, newline="", encoding="utf-8-sig") as stream:
-            lines = csv.reader(stream)
-            header = [name.strip().lower() for name in next(lines, [])]
-            missing = [name for name in wanted if name.lower() not in header]
-            if missing:
-                raise UsageError(f"{file}: no column {missing[0]!r} in its header {header[:12]}")
-            columns = [header.index(name.lower()) for name in wanted]
-            for row, values in enumerate(line for line in lines if line):
-                if len(values) != len(header):
-                    raise UsageError(f"{file}: row {row}: {len(values)} columns, not {len(header)}; is the file whole?")
-                yield row, [values[column].strip() for column in columns]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{file}: cannot be read: {error}") from None
-
-
 def _csv_rows(file: Path) -> Iterator[tuple[int, str, str, str]]:
     """Yields (row, label, pixels, usage) with a usage that is known."""
-    for row, (label, pixels, usage) in _csv_reader(file, ("emotion", "pixels", "Usage")):
+    for row, (label, pixels, usage) in manual.read_csv(file, ("emotion", "pixels", "Usage")):
         if usage not in SPLITS:
             raise UsageError(f"{file}: row {row}: Usage {usage[:40]!r} is none of {', '.join(SPLITS)}")
         yield row, label, pixels, usage
@@ -110,7 +91,7 @@ def _pixels(text: str) -> np.ndarray | manual.BadPicture:
 
 def _votes(file: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Yields (usage, votes [10]) of the rows of FER+'s csv."""
-    for row, (usage, *values) in _csv_reader(file, ("Usage", *FERPLUS)):
+    for row, (usage, *values) in manual.read_csv(file, ("Usage", *FERPLUS)):
         if not all(value.isdecimal() and len(value) < 4 for value in values):
             raise UsageError(f"{file}: row {row}: votes {values} are not all numbers")
         yield usage, np.array([int(value) for value in values], np.int64)

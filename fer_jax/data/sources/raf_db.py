@@ -66,11 +66,7 @@ def _official(path: Path, listed: Path) -> dict[str, list[manual.Row]]:
     if not places:
         raise UsageError(f"{path}: {_LIST} is there, but no pictures in Image/aligned")
     rows: dict[str, list[manual.Row]] = {split: [] for split in SPLITS}
-    try:
-        lines = listed.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{listed}: cannot be read: {error}") from None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(manual.read_lines(listed), 1):
         if not line.strip():
             continue
         where, parts = f"{listed}: line {number}", line.split()

@@ -46,6 +46,17 @@ def test_a_box_beyond_the_picture_is_black_there(x):
     np.testing.assert_array_equal(face, np.stack(seen, 1))
 
 
+def test_part_of_a_picture_is_as_in_the_whole():
+    whole = picture()
+    forward = align.rotation((10, 12), (20, 17))
+    upright, part = align.warp(whole, forward, (30, 40)), align.Edges(-5, 8, 22, 99)
+    alone = align.warp(whole, forward, (30, 40), part)
+    np.testing.assert_array_equal(alone[8:, :22], upright[8:, :22])
+    assert not alone[:8].any() and not alone[:, 22:].any()
+    assert part.within((30, 40)) == (0, 8, 22, 30) and part.within((30, 40)).area == 22 * 22
+    assert align.Edges(50, 0, 60, 10).within((30, 40)).area == 0
+
+
 def test_corners_are_rounded_half_to_even():
     whole = picture()
     half = np.array([[1.0, 0, 0.5], [0, 1, 0.5]])

@@ -1,6 +1,7 @@
 """The face model, its renderer and the labels."""
 
 import dataclasses
+import itertools
 import subprocess
 import sys
 
@@ -163,6 +164,13 @@ def test_two_workers_give_the_same_pixels_as_one():
     one, two = list(pool.render_all(jobs, 1)), list(pool.render_all(jobs, 2))
     assert [job for job, _ in two] == jobs
     assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(one, two, strict=True))
+
+
+def test_jobs_are_taken_as_results_are_asked_for():
+    taken = []
+    endless = (taken.append(i) or i for i in itertools.count())
+    assert list(itertools.islice(pool.in_order(lambda jobs: [-job for job in jobs], endless, 1), 3)) == [0, -1, -2]
+    assert taken == [0, 1, 2]
 
 
 def test_workers_import_no_framework():

@@ -1,7 +1,11 @@
 """Small trees of pictures for the tests of sources, and the sets prepared from them."""
 
 import os
+import pickle
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 from PIL import Image
 
@@ -40,3 +44,17 @@ def maker(tmp_path):
 
     call.root = tmp_path / "files"
     return call
+
+
+def pickled(file, content, kind, module="__main__", protocol=4):
+    """Writes {list name: [attributes]} as a script whose class `kind` is of `module` pickles its objects."""
+    made = type(kind, (), {"__module__": module, "__qualname__": kind})
+
+    def record(attributes):
+        one = made()
+        one.__dict__.update(attributes)
+        return one
+
+    records = {name: [record(attributes) for attributes in listed] for name, listed in content.items()}
+    with mock.patch.dict(sys.modules, {module: SimpleNamespace(**{kind: made})}):
+        file.write_bytes(pickle.dumps(records, protocol))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_jax.data.sources import att_faces, casia_webface, fer2013, image_folder, raf_db
+from fer_jax.data.sources import affectnet, affwild2, att_faces, casia_webface, fer2013, image_folder, raf_db
 from fer_jax.errors import UsageError
 from tests.data.sources.manual_trees import column, maker, picture, prepared
 
@@ -74,7 +74,7 @@ def test_image_folder_bad_usage(make):
         make(image_folder)
 
 
-@pytest.mark.parametrize("source", [att_faces, casia_webface, fer2013, image_folder, raf_db])
+@pytest.mark.parametrize("source", [affectnet, affwild2, att_faces, casia_webface, fer2013, image_folder, raf_db])
 def test_nothing_there_says_what_to_get(make, tmp_path, source):
     for name in ("files", "missing"):  # an empty folder, and none
         with pytest.raises(UsageError, match=r"is needed") as caught:

@@ -1,0 +1,112 @@
+"""Emotion-GCN: class, valence and arousal from one network (Antoniadis, Filntisis, Maragos, FG 2021).
+
+python -m fer_jax.main --config=configs/emotion_gcn.py                     # published network on rendered_faces
+python -m fer_jax.main --config=configs/emotion_gcn.py:tiny                # minutes on two CPU cores
+python -m fer_jax.main --config=configs/emotion_gcn.py:affectnet           # the published run, DenseNet-121
+python -m fer_jax.main --config=configs/emotion_gcn.py:affectnet_bregnext  # the published run, BReG-NeXt-50
+python -m fer_jax.main --config=configs/emotion_gcn.py:affwild2            # either network, frames as released
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+# Pictures of AffectNet's seven classes in training, from which the reference's class weights follow.
+_AFFECTNET_COUNTS = {
+    "neutral": 74874,
+    "happiness": 134415,
+    "sadness": 25459,
+    "surprise": 14090,
+    "fear": 6378,
+    "disgust": 3803,
+    "anger": 24882,
+}
+
+
+def get_config(variant: str = "rendered_faces") -> ConfigDict:
+    """The config of a variant."""
+    if variant not in _VARIANTS:
+        raise ValueError(f"configs/emotion_gcn.py has no variant {variant!r}; have {', '.join(_VARIANTS)}")
+    config = _published()
+    _VARIANTS[variant](config)
+    return config
+
+
+def _published() -> ConfigDict:
+    """Network and hyper-parameters as the reference runs them, but for the data."""
+    config = common.get_config()
+    config.system = "emotion_gcn"
+    config.data.update(image_size=227, channels=3, batch_size=35, eval_batch_size=35, evaluate="face")
+    config.model = ConfigDict(
+        {
+            "kind": "emotion_gcn",  # or "single_task" (classes alone), "multi_task" (two linear heads)
+            "backbone": "densenet",  # or "bregnext"
+            "depths": (),  # layers of the backbone's blocks; () = DenseNet-121, BReG-NeXt-50
+            "width": 32,
+            "hidden": 512,
+        }
+    )
+    config.graph = ConfigDict(
+        {
+            "correlation": "",  # a file of fer_jax.tools.adjacency; "" = AffectNet's, embedded
+            "glove": "",  # a file of word vectors, e.g. glove.6B.300d.txt; "" = a seeded random stand-in
+            "width": 300,  # of the stand-in
+            "seed": 0,
+        }
+    )
+    # "mixed": the reference's concordance with two divisors; "standard": Lin's. Counts make class weights; {} = none.
+    config.loss = ConfigDict({"lambda_multi": 1.0, "ccc": "mixed", "class_counts": {}})
+    config.optim = ConfigDict({"lr": 1e-3, "momentum": 0.9, "weight_decay": 1e-3, "decay": 0.1, "decay_epochs": 10})
+    config.init_from = ""  # weights to start from: torchvision's DenseNet-121 of ImageNet, as the reference does
+    config.select.metric = "expression/accuracy"
+    config.select.patience = 10
+    config.run.epochs = 10
+    return config
+
+
+def _faces(config: ConfigDict, source: str, **options) -> None:
+    face = common.stream(source, ("expression", "valence", "arousal"), options=options)
+    face.train_view.update(flip_half=True, rotate=30.0)
+    config.data.streams = ConfigDict({"face": face})
+
+
+def _rendered(config: ConfigDict) -> None:
+    _faces(config, "rendered_faces", image_size=config.data.image_size)
+
+
+def _affectnet(config: ConfigDict) -> None:
+    """66.46 % accuracy are published, chosen on the set that is "test" here: --config.select.split=test does so."""
+    config.loss.class_counts = _AFFECTNET_COUNTS
+    _faces(config, "affectnet", size=config.data.image_size)
+
+
+def _affectnet_bregnext(config: ConfigDict) -> None:
+    config.model.backbone = "bregnext"
+    config.data.image_size = 112
+    _affectnet(config)
+
+
+def _affwild2(config: ConfigDict) -> None:
+    """Classes are in Aff-Wild2's order; its own correlations come from fer_jax.tools.adjacency."""
+    config.data.image_size = 112
+    _faces(config, "affwild2", size=config.data.image_size)
+
+
+def _tiny(config: ConfigDict) -> None:
+    """Same code path; a shallow network, 48 pixels, minutes on two CPU cores. The rates are those of a short run."""
+    config.data.update(image_size=48, batch_size=32, eval_batch_size=80)
+    config.model.update(depths=(3, 4, 4), width=16, hidden=64)
+    config.graph.width = 32
+    config.optim.update(lr=0.05, weight_decay=5e-4, decay=0.1, decay_epochs=10)
+    config.run.update(epochs=14, log_every=44, eval_every=0, sample_every=0)
+    _rendered(config)
+    config.data.streams.face.train_view.rotate = 0.0
+
+
+_VARIANTS = {
+    "rendered_faces": _rendered,
+    "tiny": _tiny,
+    "affectnet": _affectnet,
+    "affectnet_bregnext": _affectnet_bregnext,
+    "affwild2": _affwild2,
+}

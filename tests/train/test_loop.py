@@ -1,0 +1,36 @@
+"""Where a run ends: at its last step, or when evaluations no longer get better."""
+
+import pytest
+from ml_collections import ConfigDict
+
+from fer_jax.train import loop
+from tests import micro
+
+
+@pytest.mark.parametrize(
+    ("step", "best", "expected"),
+    [(19, None, False), (20, None, True), (19, 10, False), (15, 5, True), (14, 5, False), (20, 20, True)],
+)
+def test_ended(step, best, expected):
+    config = ConfigDict({"run": {"steps": 20, "epochs": 0, "eval_every": 5}, "select": {"patience": 2}})
+    assert loop.ended(config, 7, step, best) == expected
+    config.select.patience = 0
+    assert loop.ended(config, 7, step, best) == (step >= 20)
+
+
+def test_epochs_and_once_an_epoch():
+    config = ConfigDict({"run": {"steps": 0, "epochs": 4, "eval_every": 0}, "select": {"patience": 1}})
+    assert loop.total_steps(config, 7) == 28
+    assert not loop.ended(config, 7, 13, 7) and loop.ended(config, 7, 14, 7)
+
+
+def test_a_run_that_gets_no_better_ends_and_stays_ended(data_dir, tmp_path):
+    config = micro.micro("emotion_gcn", data_dir, steps=6, eval_every=1, log_every=1).copy_and_resolve_references()
+    config.select.patience = 2
+    config.optim.lr = 1e-30  # nothing changes but the running statistics; the metric is of its own making
+    config.select.metric = "expression/examples"  # the same at every evaluation
+    loop.train(config, tmp_path)
+    evaluated = [row["step"] for row in micro.rows(tmp_path) if row["kind"] == "eval"]
+    assert evaluated == [1, 2, 3]
+    loop.train(config, tmp_path)
+    assert [row["step"] for row in micro.rows(tmp_path) if row["kind"] == "eval"] == [1, 2, 3]
