@@ -31,9 +31,18 @@ def _published() -> ConfigDict:
         {"width": 32, "decoder_width": 0, "noise": 256, "blocks": 6, "hidden": 1024, "dropout": 0.5}
     )
     config.loss = ConfigDict({"adv_fr": 0.2, "adv_er": 0.8, "per_fr": 1.0, "per_er": 0.0, "con_fr": 5.0, "con_er": 5.0})
-    # One rate for the four Adams; above 0 the others override it.
+    # One rate for the four Adams; above 0 the others override it, warm_up_lr in the warm-up.
     config.optim = ConfigDict(
-        {"lr": 1e-4, "gen_lr": 0.0, "er_head_lr": 0.0, "dis_fr_lr": 0.0, "dis_er_lr": 0.0, "b1": 0.9, "b2": 0.999}
+        {
+            "lr": 1e-4,
+            "gen_lr": 0.0,
+            "er_head_lr": 0.0,
+            "dis_fr_lr": 0.0,
+            "dis_er_lr": 0.0,
+            "warm_up_lr": 0.0,
+            "b1": 0.9,
+            "b2": 0.999,
+        }
     )
     config.d_fr_every = 5  # steps between updates of the discriminators
     config.d_er_every = 10

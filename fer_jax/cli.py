@@ -11,20 +11,26 @@ BAD_USAGE = 2
 FAILED = 1
 
 
-def call(main: Callable[[], None], argv: Sequence[str]) -> None:
+def call(main: Callable[..., None], argv: Sequence[str], *, names: bool = False) -> None:
     """Parses the flags, runs `main` and exits: 0, 2 for bad usage or bad input, 1 for a failed run.
 
     A user's mistake is one line on stderr; anything else is a bug and keeps its traceback.
+
+    Args:
+      main: without arguments, or where `names` are taken with a list of them.
+      argv: the command line.
+      names: take arguments that are no flags, such as files, before, between and behind the flags.
     """
     if {"--help", "-h", "-help"} & set(argv[1:]):
         print(sys.modules["__main__"].__doc__, "\n")
         print(flags.FLAGS.module_help(sys.modules["__main__"]))
         sys.exit(0)
     try:
-        rest = _parse(argv)
-        if len(rest) > 1:
-            raise UsageError(f"unexpected argument {rest[1]!r}; flags are written --name=value, see --help")
-        main()
+        flags.FLAGS.set_gnu_getopt(names)
+        rest = _parse(argv)[1:]
+        if rest and not names:
+            raise UsageError(f"unexpected argument {rest[0]!r}; flags are written --name=value, see --help")
+        main(*[rest] * names)
     except UsageError as error:
         sys.exit(_complain(error, BAD_USAGE))
     except RunFailed as error:

@@ -29,7 +29,7 @@ def micro(name, data_dir, **run):
         stream.identities = min(stream.identities, 3)
     if "warm_up" in config:
         config.warm_up = 0
-    shrink = {"width": 4, "noise": 2, "blocks": 1, "hidden": 8}
+    shrink = {"width": 4, "noise": 2, "blocks": 1, "hidden": 8, "depths": (1, 2)}
     config.model.update({key: value for key, value in shrink.items() if key in config.model})
     config.run.update(epochs=0, steps=4, log_every=2, eval_every=2, sample_every=4, checkpoint_every=2, sample_rows=2)
     config.run.update(run)

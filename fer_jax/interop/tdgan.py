@@ -34,12 +34,12 @@ OPTIONAL = ("Dis_FR.pkl",)
 
 
 def read(folder: Path, config: Any, templates: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters of the networks whose files lie in a folder.
+    """Variables of the networks whose files lie in a folder: {"params": ...} each.
 
     Args:
       folder: with the files of `FILES`; those of `OPTIONAL` may be missing.
       config: of the system; an error names the fields of it that the weights ask for.
-      templates: network -> tree of arrays or shapes.
+      templates: network -> variables, of arrays or shapes.
 
     Raises:
       UsageError: a file is missing, damaged or refused (nothing in it is run), or the weights do not fit the config.
@@ -48,6 +48,7 @@ def read(folder: Path, config: Any, templates: Mapping[str, Any]) -> dict[str, A
     if missing := [name for name in absent if name not in OPTIONAL]:
         raise UsageError(f"--weights {folder}: has no {', '.join(missing)}; needed are {', '.join(FILES)}")
     found = {name: load_state_dict(folder / name) for name in FILES if name not in absent}
+    templates = {net: tree["params"] for net, tree in templates.items()}
     if wrong := dict.fromkeys(_disagreements(found, config, templates)):
         raise UsageError(f"--weights {folder}: made with another configuration; {'; '.join(wrong)}")
     nets: dict[str, Any] = {}
@@ -56,11 +57,11 @@ def read(folder: Path, config: Any, templates: Mapping[str, Any]) -> dict[str, A
         template = templates[net][part] if part else templates[net]
         tree = import_tree(template, tensors, TORCH_NAMES, str(folder / name))
         nets[net] = {**nets.get(net, {}), part: tree} if part else tree
-    return nets
+    return {net: {"params": tree} for net, tree in nets.items()}
 
 
-def write(folder: Path, nets: Mapping[str, Any]) -> list[Path]:
-    """Writes the six files from parameters by network; ``torch.load`` reads them.
+def write(folder: Path, variables: Mapping[str, Any]) -> list[Path]:
+    """Writes the six files from variables by network; ``torch.load`` reads them.
 
     Raises:
       UsageError: the folder cannot be written.
@@ -70,7 +71,8 @@ def write(folder: Path, nets: Mapping[str, Any]) -> list[Path]:
     except OSError as error:
         raise UsageError(f"--export {folder}: cannot be written: {error.strerror or error}") from error
     for name, (net, part) in FILES.items():
-        save_state_dict(folder / name, export_tree(nets[net][part] if part else nets[net], TORCH_NAMES))
+        params = variables[net]["params"]
+        save_state_dict(folder / name, export_tree(params[part] if part else params, TORCH_NAMES))
     return [folder / name for name in FILES]
 
 

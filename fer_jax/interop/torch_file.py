@@ -6,7 +6,8 @@ The pickle goes through `restricted_pickle`, so a file can run nothing; only den
 after checking that each lies inside of its storage. Whatever device they were saved from, they come back in memory.
 bfloat16, which numpy lacks, comes back as float32 (exact).
 
-Written are zip files that ``torch.load(path, weights_only=True)`` reads as an OrderedDict of tensors.
+Written are zip files that ``torch.load(path, weights_only=True)`` reads as an OrderedDict of tensors, or as one in a
+dictionary.
 """
 
 import io
@@ -240,9 +241,9 @@ def _ints_tuple(values: tuple[int, ...]) -> bytes:
     return b"(" + b"".join(map(_int, values)) + b"t"
 
 
-def _pickled(arrays: Mapping[str, tuple[str, np.ndarray]]) -> bytes:
+def _pickled(arrays: Mapping[str, tuple[str, np.ndarray]], under: str) -> bytes:
     """The data.pkl of {name: (storage type, array)}: storage i is the i-th array's, written in C order."""
-    out = [pickle.PROTO + b"\x02ccollections\nOrderedDict\n)R("]
+    out = [pickle.PROTO + b"\x02", b"}" + _text(under) if under else b"", b"ccollections\nOrderedDict\n)R("]
     for i, (name, (storage, array)) in enumerate(arrays.items()):
         strides = tuple(math.prod(array.shape[axis + 1 :]) for axis in range(array.ndim))
         out += [_text(name), b"ctorch._utils\n_rebuild_tensor_v2\n("]
@@ -256,15 +257,16 @@ def _pickled(arrays: Mapping[str, tuple[str, np.ndarray]]) -> bytes:
             b"tQ",
         ]
         out += [_int(0), _ints_tuple(array.shape), _ints_tuple(strides), b"\x89ccollections\nOrderedDict\n)RtR"]
-    return b"".join(out) + b"u."
+    return b"".join(out) + (b"us." if under else b"u.")
 
 
-def save_state_dict(path: str | os.PathLike, mapping: Mapping[str, Any]) -> None:
+def save_state_dict(path: str | os.PathLike, mapping: Mapping[str, Any], *, under: str = "") -> None:
     """Writes {name: array} as a zip file for ``torch.load``; the same arrays give the same bytes.
 
     Args:
       path: file; it is replaced only once all is written.
       mapping: arrays of bool, u/int8, int16/32/64, float16/32/64 or bfloat16, any shape and memory order.
+      under: a key; what is written is then {under: {name: array}}.
 
     Raises:
       UsageError: an array of another type (it is named), or the file cannot be written.
@@ -277,7 +279,7 @@ def save_state_dict(path: str | os.PathLike, mapping: Mapping[str, Any]) -> None
             raise UsageError(f"{path}: {name} has type {array.dtype}, which torch files do not hold; convert it first")
         stored = array if code == "bfloat16" else array.astype(array.dtype.newbyteorder("<"), copy=False)
         arrays[name] = (_STORAGE_OF[code], stored)
-    members = {"data.pkl": _pickled(arrays), "byteorder": b"little"}
+    members = {"data.pkl": _pickled(arrays, under), "byteorder": b"little"}
     members |= {f"data/{i}": array.tobytes() for i, (_, array) in enumerate(arrays.values())}
     members["version"] = b"3\n"
     partial = Path(f"{path}.partial")

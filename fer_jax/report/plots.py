@@ -1,12 +1,15 @@
-"""Curves of a run, and confusion matrices."""
+"""Curves of a run, confusion matrices, annotated matrices, and faces on the plane of valence and arousal."""
 
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from fer_jax.report import record
+from fer_jax.report import images, record
+
+_THUMBNAIL = 36  # longer side of a face on the plane, in points of 1 / 72 inch
 
 
 def _figure(columns: int, width: float, height: float):
@@ -51,12 +54,69 @@ def confusion(path: Path, matrices: Mapping[str, Sequence[Sequence[int]]], names
     for panel, (title, counts) in zip(panels, matrices.items(), strict=True):
         matrix = np.asarray(counts, float)
         share = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-        panel.imshow(share, cmap="Blues", vmin=0, vmax=100)
-        for row, col in np.ndindex(*share.shape):
-            colour = "white" if share[row, col] > 50 else "black"
-            panel.text(col, row, f"{share[row, col]:.0f}", ha="center", va="center", fontsize=8, color=colour)
-        panel.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=8)
-        panel.set_yticks(range(len(names)), names, fontsize=8)
+        _annotated(panel, share, names, "{:.0f}", cmap="Blues", vmin=0, vmax=100)
         panel.set(title=title, xlabel="predicted", ylabel="true")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100)
+
+
+def heat_maps(matrices: Mapping[str, np.ndarray], names: Sequence[str]) -> Image.Image:
+    """Square matrices of values in [-1, 1] side by side, each value written into its cell."""
+    figure, panels = _figure(len(matrices), 6, 5.5)
+    for panel, (title, matrix) in zip(panels, matrices.items(), strict=True):
+        _annotated(panel, matrix, names, "{:.2f}", cmap="RdBu_r", vmin=-1, vmax=1)
+        panel.set(title=title)
+    return _drawn(figure)
+
+
+def _annotated(panel, matrix: np.ndarray, names: Sequence[str], form: str, **colours) -> None:
+    panel.imshow(matrix, **colours)
+    for row, col in np.ndindex(*matrix.shape):
+        colour = "white" if abs(matrix[row, col]) > colours["vmax"] / 2 else "black"
+        text = form.format(matrix[row, col])
+        panel.text(col, row, text, ha="center", va="center", fontsize=8, color=colour)
+    panel.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=8)
+    panel.set_yticks(range(len(names)), names, fontsize=8)
+
+
+def valence_arousal(
+    pictures: Sequence[np.ndarray], va: np.ndarray, predicted: Sequence[str], classes: Sequence[str]
+) -> Image.Image:
+    """Thumbnails on the valence/arousal plane with the unit circle, framed in the colour of their class.
+
+    What lies outside of [-1, 1] is drawn at the edge.
+
+    Args:
+      pictures: (H, W, 1 or 3) in [0, 1].
+      va: (N, 2).
+      predicted: the class of each.
+      classes: all that there are.
+    """
+    from matplotlib import colormaps
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+    from matplotlib.patches import Circle, Patch
+
+    figure, (panel,) = _figure(1, 10, 9)
+    colours = dict(zip(classes, colormaps["tab10"](np.arange(len(classes)) % 10), strict=True))
+    panel.add_patch(Circle((0, 0), 1, fill=False, color="grey"))
+    panel.axhline(0, color="lightgrey", linewidth=1)
+    panel.axvline(0, color="lightgrey", linewidth=1)
+    for picture, at, name in zip(pictures, np.clip(va, -1, 1), predicted, strict=True):
+        face = OffsetImage(
+            np.asarray(images.enlarge(images.to_bytes(picture))), zoom=_THUMBNAIL / max(picture.shape[:2])
+        )
+        frame = {"edgecolor": colours[name], "linewidth": 2}
+        panel.add_artist(AnnotationBbox(face, at, pad=0, bboxprops=frame))
+    panel.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), xlabel="valence", ylabel="arousal", aspect="equal")
+    panel.set(xticks=np.linspace(-1, 1, 5), yticks=np.linspace(-1, 1, 5))
+    shown = [Patch(color=colour, label=name) for name, colour in colours.items() if name in predicted]
+    figure.legend(handles=shown, loc="outside right upper")
+    return _drawn(figure)
+
+
+def _drawn(figure) -> Image.Image:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())

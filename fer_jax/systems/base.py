@@ -58,3 +58,21 @@ class System(Protocol):
     def sample(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[jax.Array, ...]:
         """The sample sheet's columns, each (B, S, S, C) in [0, 1]."""
         ...
+
+
+@runtime_checkable
+class Recogniser(Protocol):
+    """What a system has beside, if it says which expression a single picture shows."""
+
+    @property
+    def recognises(self) -> str:
+        """The stream whose evaluation view the pictures are seen with."""
+        ...
+
+    def prepare(self, state: TrainState) -> TrainState:
+        """A state to answer with, not to train: what is the same for all pictures is computed once."""
+        ...
+
+    def answer(self, state: TrainState, image: jax.Array) -> Mapping[str, jax.Array]:
+        """Pictures (B, S, S, C) in [0, 1] -> "logits" (B, K), and "va" (B, 2) where it knows valence and arousal."""
+        ...

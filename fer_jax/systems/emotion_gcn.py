@@ -130,6 +130,13 @@ class EmotionGcn:
 
     # ---- use ----
 
+    recognises = "face"  # stream whose evaluation view the pictures are seen with
+
+    def answer(self, state: TrainState, image: jax.Array) -> Mapping[str, jax.Array]:
+        """Of pictures (B, S, S, C) in [0, 1]: "logits" (B, K), and "va" (B, 2) where the network predicts them."""
+        prediction = self.predict(state, image)
+        return {name: value for name, value in prediction._asdict().items() if value is not None}
+
     def eval_step(self, state: TrainState, batch: Batch) -> Mapping[str, jax.Array]:
         """Logits, and predicted and true valence and arousal where the network predicts them."""
         face = batch["face"]

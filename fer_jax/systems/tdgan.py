@@ -74,7 +74,7 @@ class Tdgan:
     d_fr_every: int = 5
     d_er_every: int = 10
     restart_counter: bool = True  # the gaps count from each epoch's start, as published; False: from the run's
-    warm_up: int = 0  # steps at the start in which M_ER and D_ER alone learn (not in the published system)
+    warm_up: int = 0  # steps at the start without adversary, see warm_up_step (not in the published system)
     m_er_trains_encoder: bool = False  # let M_ER's loss reach the expression encoder (not in the published system)
     d_er_fake_class: bool = False  # train D_ER on generated pictures as an eighth class (not in the published system)
     ema_decay: float = 0.0  # > 0: evaluate and sample with a moving average of the generator
@@ -191,28 +191,38 @@ class Tdgan:
         return self.update(state, batch, noise, dropout_key, due)
 
     def warm_up_step(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
-        """One step before the generator's first: M_ER and D_ER learn from the real expressions."""
-        head_key, er_key = jax.random.split(key)
+        """One step before the first adversarial one, from the expression pictures alone.
+
+        M_ER and D_ER learn to recognise them, and the generator to draw them again, given each as face and as
+        expression: con_er, with the picture itself in place of a generated one. Where M_ER trains the expression
+        encoder, the redrawing does not, so that the decoder learns to read what M_ER needs.
+        """
+        noise_key, head_key, er_key = jax.random.split(key, 3)
         nets = dict(state.nets)
         expression, label = batch["expression"]["image"], batch["expression"]["expression"]
+        noise = self.draw_noise(noise_key, expression.shape[0]).con_er
 
-        def m_er_loss(gen, head):
+        def loss(gen, head):
             code: Any = self.gen.apply({"params": gen}, expression, method="encode_expression")
-            return self.m_er_loss(
-                (head, code if self.m_er_trains_encoder else jax.lax.stop_gradient(code)), label, head_key
-            )
+            face: Any = self.gen.apply({"params": gen}, expression, method="encode_face")
+            own, others = code, jax.lax.stop_gradient(code)
+            if not self.m_er_trains_encoder:
+                own, others = others, own
+            m_er = self.m_er_loss((head, own), label, head_key)
+            again: Any = self.gen.apply({"params": gen}, models.Codes(face, others), noise, method="decode")
+            redrawn = l1(again, expression)
+            return m_er + self.weights.con_er * redrawn, (m_er, redrawn)
 
-        m_er, (gen_grads, head_grads) = jax.value_and_grad(m_er_loss, (0, 1))(
+        (gen_grads, head_grads), (m_er, redrawn) = jax.grad(loss, (0, 1), has_aux=True)(
             nets["gen"].params, nets["er_head"].params
         )
         (_, terms), er_grads = jax.value_and_grad(self.dis_er_loss, has_aux=True)(
             nets["dis_er"].params, expression, label, None, er_key
         )
+        nets["gen"] = nets["gen"].update(gen_grads, self.tx["gen"], ema_decay=self.ema_decay)
         nets["er_head"] = nets["er_head"].update(head_grads, self.tx["er_head"])
         nets["dis_er"] = nets["dis_er"].update(er_grads, self.tx["dis_er"])
-        if self.m_er_trains_encoder:
-            nets["gen"] = nets["gen"].update(gen_grads, self.tx["gen"], ema_decay=self.ema_decay)
-        metrics = {"m_er/loss": m_er} | {f"dis_er/{name}": value for name, value in terms.items()}
+        metrics = {"m_er/loss": m_er, "gen/redraw": redrawn} | {f"dis_er/{name}": v for name, v in terms.items()}
         return state.replace(step=state.step + 1, nets=nets), metrics  # type: ignore[attr-defined]
 
     def update(
@@ -263,13 +273,24 @@ class Tdgan:
 
     # ---- use ----
 
+    recognises = "expression"  # stream whose evaluation view the pictures are seen with
+
+    def prepare(self, state: TrainState) -> TrainState:
+        """Nothing is the same for all pictures."""
+        return state
+
+    def answer(self, state: TrainState, image: jax.Array) -> Mapping[str, jax.Array]:
+        """M_ER's "logits" (B, K) of pictures (B, S, S, C) in [0, 1]."""
+        gen = state.nets["gen"].averaged
+        code: Any = self.gen.apply({"params": gen}, image, method="encode_expression")
+        return {"logits": self.recognise(state.nets["er_head"].params, code)}
+
     def eval_step(self, state: TrainState, batch: Batch) -> Mapping[str, jax.Array]:
         """Logits of both recognisers, M_ER and D_ER (the paper's "CNN-Base"), on the expression stream."""
-        picture, gen = batch["expression"]["image"], state.nets["gen"].averaged
-        code: Any = self.gen.apply({"params": gen}, picture, method="encode_expression")
+        picture = batch["expression"]["image"]
         classes = len(self.data.classes["expression"])
         return {
-            "m_er": self.recognise(state.nets["er_head"].params, code),
+            "m_er": self.answer(state, picture)["logits"],
             "d_er": self.judge("dis_er", state.nets["dis_er"].params, picture).logits[:, :classes],
             "expression": batch["expression"]["expression"],
         }
@@ -315,13 +336,19 @@ def build(config, data: DataSpec) -> Tdgan:
     dtype = optim.compute_dtype(config.precision)
     width, hidden, dropout = model.width, model.hidden, model.dropout
     expressions, identities = len(data.classes["expression"]), len(data.classes["identity"])
-    names = ("gen", "er_head", "dis_fr", "dis_er")
+
+    def adam(name: str) -> optax.GradientTransformation:
+        rate, first = optimiser[f"{name}_lr"] or optimiser.lr, optimiser.warm_up_lr
+        if name == "dis_fr":  # the warm-up does not train it
+            first = 0.0
+        return optim.adam(rate, optimiser.b1, optimiser.b2, first_lr=first, first_steps=config.warm_up)
+
     return Tdgan(
-        gen=models.Generator(data.channels, width, model.noise, model.blocks, dtype),
+        gen=models.Generator(data.channels, width, model.noise, model.blocks, model.decoder_width, dtype),
         er_head=models.Head(expressions, hidden, dropout, dtype),
         dis_fr=models.Discriminator(identities + 1, width, hidden, dropout, dtype),
         dis_er=models.Discriminator(expressions + config.d_er_fake_class, width, hidden, dropout, dtype),
-        tx={n: optim.adam(optimiser[f"{n}_lr"] or optimiser.lr, optimiser.b1, optimiser.b2) for n in names},
+        tx={name: adam(name) for name in ("gen", "er_head", "dis_fr", "dis_er")},
         data=data,
         weights=LossWeights(**config.loss),
         d_fr_every=config.d_fr_every,

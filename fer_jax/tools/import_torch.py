@@ -5,15 +5,13 @@ python -m fer_jax.main --config=configs/tdgan.py:raf_db --workdir=runs/published
 python -m fer_jax.tools.import_torch --workdir=runs/tdgan-tiny --export=DIR
 
 The files are read without torch, and nothing in them is run. No data set is needed where its class names are known.
-A system takes part by a module fer_jax/interop/<system>.py with `read` and `write`, as fer_jax/interop/tdgan.py has.
+A system takes part by a module fer_jax/interop/<system>.py; fer_jax/interop/weights.py says what is in it.
 """
 
 import importlib
-import importlib.util
 import sys
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from absl import flags, logging
@@ -39,21 +37,21 @@ def import_weights(config: Any, weights: Path, folder: Path) -> list[str]:
     Raises:
       UsageError: files missing, damaged or refused; weights of another configuration; a workdir in use.
     """
-    interop = _interop(config.system)
-    if not weights.is_dir():
-        raise UsageError(f"--weights {weights}: no such folder")
     from fer_jax import systems
+    from fer_jax.interop import weights as interop
     from fer_jax.train.checkpoint import FOLDER, Checkpoints
     from fer_jax.train.shard import Runner
 
+    files = interop.module_of(config.system)
+    if not weights.is_dir():
+        raise UsageError(f"--weights {weights}: no such folder")
     spec = data_spec(config)
     runner = Runner(systems.build(config, spec), config.seed)
-    expected = runner.abstract_state().nets
-    templates = {name: net.params for name, net in expected.items()}
-    found = interop.read(weights, config, templates)  # before the workdir is touched
+    templates = interop.variables(runner.abstract_state())
+    found = files.read(weights, config, templates)  # before the workdir is touched
     if (folder / FOLDER).is_dir() and any((folder / FOLDER).iterdir()):
         raise UsageError(f"--workdir {folder}: holds checkpoints already; name another folder")
-    state = _fill(runner, found, averaged={name for name, net in expected.items() if net.ema is not None})
+    state = interop.insert(_rest(runner, found), found, runner.replicated)
     workdir.claim(folder, config)
     workdir.write_spec(folder, spec)
     checkpoints = Checkpoints(folder)
@@ -67,22 +65,20 @@ def import_weights(config: Any, weights: Path, folder: Path) -> list[str]:
     return sorted(found)
 
 
-def _fill(runner: Any, found: Mapping[str, Any], averaged: Set[str]) -> Any:
-    """A new state whose networks have the parameters found, and those `averaged` the same as their average."""
+def _rest(runner: Any, found: Mapping[str, Any]) -> Any:
+    """A new state without the parameters found: they are not drawn, which would take longest to compile."""
     import jax
 
-    def rest(key):  # what is found is not drawn, which would take longest to compile
+    def rest(key):
         state = runner.system.init(key)
-        drawn = {name: net.replace(params=None, ema=None) if name in found else net for name, net in state.nets.items()}
+        # An average is still to be told from none.
+        drawn = {
+            name: net.replace(params=None, ema=None if net.ema is None else ()) if name in found else net
+            for name, net in state.nets.items()
+        }
         return state.replace(nets=drawn)
 
-    state = jax.jit(rest, out_shardings=runner.replicated)(runner.key)
-    nets = dict(state.nets)
-    for name, tree in found.items():
-        # The optimisers' first states do not depend on the parameters' values.
-        params = jax.device_put(tree, runner.replicated)
-        nets[name] = nets[name].replace(params=params, ema=params if name in averaged else None)
-    return state.replace(nets=nets)
+    return jax.jit(rest, out_shardings=runner.replicated)(runner.key)
 
 
 def export_weights(folder: Path, out: Path, *, step: int | None = None) -> list[Path]:
@@ -91,9 +87,10 @@ def export_weights(folder: Path, out: Path, *, step: int | None = None) -> list[
     Raises:
       UsageError: no such workdir or checkpoint, a system without such files, or `out` cannot be written.
     """
-    interop = _interop(common.read_config(folder).get("system"))
-    trained = common.open_workdir(folder, step=step)
-    return interop.write(out, {name: net.averaged for name, net in trained.state.nets.items()})
+    from fer_jax.interop import weights
+
+    files = weights.module_of(common.read_config(folder).get("system"))
+    return files.write(out, weights.variables(common.open_workdir(folder, step=step).state))
 
 
 def data_spec(config: Any) -> Any:
@@ -131,19 +128,6 @@ def _known_classes(data: Any) -> dict[str, tuple[str, ...]] | None:
             elif field in ("identity", "expression"):
                 return None
     return classes
-
-
-def _interop(system: str) -> ModuleType:
-    """The module that knows a reference's files.
-
-    Raises:
-      UsageError: the system has none.
-    """
-    name = f"fer_jax.interop.{system}"
-    module = importlib.import_module(name) if importlib.util.find_spec(name) else None
-    if not (hasattr(module, "read") and hasattr(module, "write")):
-        raise UsageError(f"config.system: weights of {system!r} cannot be imported or exported: there is no {name}")
-    return module  # type: ignore[return-value]
 
 
 def define_flags() -> None:

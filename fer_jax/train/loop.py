@@ -15,6 +15,7 @@ from fer_jax.data import Data, open_data
 from fer_jax.errors import RunFailed, UsageError
 from fer_jax.eval import runner as evaluation
 from fer_jax.eval.metrics import flatten
+from fer_jax.interop import weights
 from fer_jax.report import console, plots, record
 from fer_jax.train.checkpoint import Checkpoints
 from fer_jax.train.shard import Runner
@@ -36,13 +37,31 @@ class Run:
 
     @property
     def total_steps(self) -> int:
-        """Where the run ends: `run.steps`, or as many epochs as `run.epochs` says."""
-        return self.config.run.steps or self.config.run.epochs * self.data.plan.steps_per_epoch
+        """The last step."""
+        return total_steps(self.config, self.data.plan.steps_per_epoch)
+
+    def ended(self, step: int) -> bool:
+        """Whether the run is at its end after `step`."""
+        return ended(self.config, self.data.plan.steps_per_epoch, step, self.checkpoints.best)
 
     def write(self, step: int, kind: str, values: dict[str, float]) -> None:
         """Adds a row to the record, on host 0."""
         if self.record:
             self.record.write(step, kind, values)
+
+
+def total_steps(config, steps_per_epoch: int) -> int:
+    """The last step of a run: `run.steps`, or as many epochs as `run.epochs` says."""
+    return config.run.steps or config.run.epochs * steps_per_epoch
+
+
+def ended(config, steps_per_epoch: int, step: int, best: int | None) -> bool:
+    """Whether a run is at its end after `step`: its last one, or `select.patience` evaluations without a better one.
+
+    `best` is the step of the best evaluation so far.
+    """
+    patience = config.select.patience * (config.run.eval_every or steps_per_epoch)
+    return step >= total_steps(config, steps_per_epoch) or bool(patience and best and step - best >= patience)
 
 
 def train(config, folder: Path) -> dict[str, Any]:
@@ -53,6 +72,8 @@ def train(config, folder: Path) -> dict[str, Any]:
       RunFailed: a loss became NaN or infinite, or the disk is full.
     """
     workdir.admit(folder, config)  # before hours of preparing data
+    if not (folder / workdir.CONFIG).exists():
+        weights.check_initial(config)  # likewise; a run that goes on does not need the file
     data = open_data(config)
     data.check_batch(jax.device_count())
     runner = Runner(systems.build(config, data.spec), config.seed)
@@ -61,19 +82,19 @@ def train(config, folder: Path) -> dict[str, Any]:
         workdir.write_spec(folder, data.spec)
     with workdir.writing(folder), contextlib.ExitStack() as opened:
         checkpoints = opened.enter_context(contextlib.closing(Checkpoints(folder)))
-        state, start = _start(runner, checkpoints)
+        state, start = _start(config, runner, checkpoints)
         _describe(config, data, state, start)
         rows = opened.enter_context(contextlib.closing(record.Record(folder, start))) if _speaks() else None
         run = Run(config, folder, data, runner, checkpoints, rows)
-        if start < run.total_steps:
+        if not run.ended(start):
             state = _steps(run, state, start)
         return _finish(run, state)
 
 
-def _start(runner: Runner, checkpoints: Checkpoints) -> tuple[TrainState, int]:
+def _start(config, runner: Runner, checkpoints: Checkpoints) -> tuple[TrainState, int]:
     if (latest := checkpoints.latest) is not None:
         return checkpoints.restore(latest, runner.abstract_state()), latest
-    return runner.init(), 0
+    return weights.start_from(config, runner.init(), runner.replicated), 0
 
 
 def _steps(run: Run, state: TrainState, start: int) -> TrainState:
@@ -102,6 +123,9 @@ def _steps(run: Run, state: TrainState, start: int) -> TrainState:
         paused = time.monotonic()
         if _after(run, state, step):
             clock.pause(time.monotonic() - paused)
+        if run.ended(step) and step < total:
+            logging.info("ended early: no better %s since step %d", run.config.select.metric, run.checkpoints.best)
+            break
     return state
 
 

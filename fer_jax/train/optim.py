@@ -6,15 +6,22 @@ import optax
 from fer_jax.errors import UsageError
 
 
-def adam(lr: float, b1: float = 0.9, b2: float = 0.999) -> optax.GradientTransformation:
+def adam(
+    lr: float, b1: float = 0.9, b2: float = 0.999, *, first_lr: float = 0.0, first_steps: int = 0
+) -> optax.GradientTransformation:
     """PyTorch's Adam (eps 1e-8 outside the root, as optax has it).
+
+    The first `first_steps` updates have the rate `first_lr` where that is above 0.
 
     Raises:
       UsageError: the learning rate is not above 0.
     """
-    if lr <= 0:
-        raise UsageError(f"config.optim: a learning rate must be above 0, got {lr}")
-    return optax.adam(lr, b1=b1, b2=b2, eps=1e-8)
+    if lr <= 0 or first_lr < 0:
+        raise UsageError(f"config.optim: a learning rate must be above 0, got {lr if lr <= 0 else first_lr}")
+    rate: float | optax.Schedule = lr
+    if first_lr and first_steps:
+        rate = optax.piecewise_constant_schedule(first_lr, {first_steps: lr / first_lr})
+    return optax.adam(rate, b1=b1, b2=b2, eps=1e-8)
 
 
 def sgd(

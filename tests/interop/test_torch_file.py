@@ -262,6 +262,13 @@ def test_writing_is_repeatable(tmp_path):
     assert (tmp_path / "a.pkl").read_bytes() == (tmp_path / "b.pkl").read_bytes()
 
 
+def test_a_checkpoint_has_its_state_dict_under_a_name(tmp_path):
+    save_state_dict(tmp_path / "a.pkl", {"w": np.arange(3.0)}, under="model_state_dict")
+    content = load_state_dict(tmp_path / "a.pkl")
+    assert list(content) == ["model_state_dict"]
+    np.testing.assert_array_equal(content["model_state_dict"]["w"], np.arange(3.0))
+
+
 def test_writing_refuses_other_types_by_name(tmp_path):
     with pytest.raises(UsageError, match=r"phase has type complex128"):
         save_state_dict(tmp_path / "a.pkl", {"phase": np.zeros(2, complex)})

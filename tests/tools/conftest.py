@@ -1,6 +1,7 @@
-"""One tiny TDGAN workdir for all tests of tools: rendered faces, random weights, nothing trained."""
+"""Tiny workdirs for all tests of tools, one a system: rendered faces, random weights, nothing trained."""
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,8 @@ def tiny_config(tmp_path_factory):
     return make
 
 
-def lively(params):
-    """Random parameters, larger than the first ones of training, which give one grey everywhere.
+def lively(tree):
+    """Random parameters, larger than the first ones of training, which give one grey everywhere; and statistics.
 
     And they are there at once, while compiling the initialisation takes longer than all tests here.
     """
@@ -63,16 +64,16 @@ def lively(params):
     rng = np.random.default_rng(0)
 
     def draw(path, leaf):
-        if path[-1].key == "scale":
+        if path[-1].key in ("scale", "var"):
             return rng.uniform(0.5, 1.5, leaf.shape).astype(leaf.dtype)
         fan_in = np.prod(leaf.shape[:-1]) if leaf.ndim > 1 else 400
         return rng.normal(0, np.sqrt(4 / fan_in), leaf.shape).astype(leaf.dtype)
 
-    return jax.tree_util.tree_map_with_path(draw, params)
+    return jax.tree_util.tree_map_with_path(draw, tree)
 
 
-@pytest.fixture(scope="session")
-def tiny(tiny_config, tmp_path_factory):
+def untrained(config, folder):
+    """Makes a workdir as a run of one step leaves it."""
     import jax
 
     from fer_jax import systems, workdir
@@ -80,12 +81,13 @@ def tiny(tiny_config, tmp_path_factory):
     from fer_jax.train.checkpoint import Checkpoints
     from fer_jax.train.shard import Runner
 
-    config, folder = tiny_config(), tmp_path_factory.mktemp("run")
     spec = open_data(config).spec
     runner = Runner(systems.build(config, spec), config.seed)
     state = runner.abstract_state()
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state)
-    nets = {name: net.replace(params=lively(net.params)) for name, net in zeros.nets.items()}
+    nets = {name: net.replace(params=lively(net.params), stats=lively(net.stats)) for name, net in zeros.nets.items()}
+    if graph := getattr(runner.system, "graph", None):
+        nets["net"].stats["graph"] = graph._asdict()
     state = jax.device_put(zeros.replace(step=np.int32(1), nets=nets), runner.replicated)
     workdir.claim(folder, config)
     workdir.write_spec(folder, spec)
@@ -95,9 +97,21 @@ def tiny(tiny_config, tmp_path_factory):
     return Tiny(config, folder, state)
 
 
+@pytest.fixture(scope="session")
+def tiny(tiny_config, tmp_path_factory):
+    return untrained(tiny_config(), tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="session")
+def tiny_emotion(data_dir, tmp_path_factory):
+    from tests.micro import micro
+
+    return untrained(micro("emotion_gcn", data_dir), tmp_path_factory.mktemp("emotion"))
+
+
 @pytest.fixture
 def command(monkeypatch):
-    """(tool, *arguments): runs a tool as its command line does, in this process."""
+    """(tool, *flags, names=...): runs a tool as its command line does, in this process."""
     from absl import flags
 
     from fer_jax import runtime
@@ -105,11 +119,12 @@ def command(monkeypatch):
     monkeypatch.setattr(runtime, "start", lambda: None)
     before = set(flags.FLAGS)
 
-    def run(tool, *arguments):
+    def run(tool, *arguments, names=()):
         tool.define_flags()
+        monkeypatch.setattr(sys, "argv", [tool.__name__, *arguments])  # where a config's own flags are looked for
         try:
-            flags.FLAGS([tool.__name__, *arguments])
-            tool.run()
+            flags.FLAGS(sys.argv)
+            tool.run(*[list(names)] * bool(names))
         finally:
             for name in set(flags.FLAGS) - before:
                 delattr(flags.FLAGS, name)

@@ -14,7 +14,7 @@ from fer_jax import workdir
 from fer_jax.errors import UsageError
 from fer_jax.tools import common
 
-TOOLS = ("import_torch", "interpolate", "transfer", "cross_validate", "prepare")
+TOOLS = ("adjacency", "cross_validate", "import_torch", "interpolate", "predict", "prepare", "transfer")
 
 
 def call(tool, *arguments):
@@ -24,7 +24,7 @@ def call(tool, *arguments):
 @pytest.mark.parametrize("tool", TOOLS)
 def test_help(tool):
     done = call(tool, "--help")
-    assert done.returncode == 0 and "--workdir" in done.stdout + "--workdir" * (tool == "prepare")
+    assert done.returncode == 0 and ("--workdir" in done.stdout or tool in ("adjacency", "prepare"))
     assert f"python -m fer_jax.tools.{tool}" in done.stdout and "(default: " in done.stdout
 
 

@@ -15,6 +15,7 @@ from fer_jax.cli import call
 from fer_jax.errors import UsageError
 from fer_jax.interop import tdgan as interop
 from fer_jax.interop.torch_file import load_state_dict, save_state_dict
+from fer_jax.interop.weights import variables
 from fer_jax.tools import common, import_torch
 
 FIXTURES = Path(__file__).parents[1] / "parity" / "fixtures" / "tdgan"
@@ -77,7 +78,7 @@ def test_round_trip(tiny, weights, imported, tmp_path):
         assert all(not np.any(leaf) for leaf in jax.tree.leaves(net.opt_state))
     gen = trained.state.nets["gen"]
     jax.tree.map(np.testing.assert_array_equal, gen.params, gen.ema)
-    for path in interop.write(tmp_path, {name: net.averaged for name, net in trained.state.nets.items()}):
+    for path in interop.write(tmp_path, variables(trained.state)):
         assert path.read_bytes() == (weights / path.name).read_bytes()
     with pytest.raises(UsageError, match="holds checkpoints already"):
         import_torch.import_weights(config, weights, folder)
@@ -94,7 +95,7 @@ def test_evaluates(imported):
 
 
 def test_the_demos_download_lacks_one(tiny, weights, tmp_path):
-    templates = {name: net.params for name, net in tiny.state.nets.items()}
+    templates = variables(tiny.state)
     found = interop.read(copied(weights, tmp_path, Dis_FR=None), tiny.config, templates)
     assert sorted(found) == ["dis_er", "er_head", "gen"]
 
@@ -115,7 +116,7 @@ def test_statistics_of_old_torch_are_dropped(tiny, weights, tmp_path):
     def add(tensors):
         return {**tensors, "conv1.0.bn.running_mean": np.zeros(4, np.float32)}
 
-    templates = {name: net.params for name, net in tiny.state.nets.items()}
+    templates = variables(tiny.state)
     interop.read(copied(weights, tmp_path, Enc_FR_G=add), tiny.config, templates)
 
 
@@ -141,7 +142,7 @@ def grown(name, axis, count=1):
     ],
 )
 def test_other_configurations(tiny, weights, tmp_path, file, change, expected):
-    templates = {name: net.params for name, net in tiny.state.nets.items()}
+    templates = variables(tiny.state)
     with pytest.raises(UsageError, match=expected):
         interop.read(copied(weights, tmp_path, **{file: change}), tiny.config, templates)
 
@@ -182,3 +183,14 @@ def test_no_data_set_is_needed(tiny_config):
     spec = import_torch.data_spec(tdgan.get_config("raf_db"))
     assert spec[:3] == (128, 1, 0) and len(spec.classes["identity"]) == 20
     assert spec.classes["expression"][0] == "surprise"
+
+
+def test_statistics_and_links_come_with_the_weights(tiny_emotion, tmp_path):
+    """Emotion-GCN out and in again: evaluation sees the same network."""
+    (path,) = import_torch.export_weights(tiny_emotion.folder, tmp_path / "weights")
+    assert path.name == "emotion_gcn.pt"
+    config = tiny_emotion.config.copy_and_resolve_references()
+    assert import_torch.import_weights(config, path.parent, tmp_path / "w") == ["net"]
+    imported = common.open_workdir(tmp_path / "w", step=None).state
+    jax.tree.map(np.testing.assert_array_equal, variables(imported), variables(tiny_emotion.state))
+    assert all(not np.any(leaf) for leaf in jax.tree.leaves(imported.nets["net"].opt_state))

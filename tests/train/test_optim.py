@@ -28,3 +28,16 @@ def test_sgd_is_pytorchs():
 def test_values_out_of_range(wrong):
     with pytest.raises(UsageError, match="config.optim"):
         optim.sgd(**{"lr": 0.1, **wrong})
+
+
+def test_adams_first_rate():
+    """A constant gradient makes steps of the rate."""
+    tx = optim.adam(0.25, first_lr=1.0, first_steps=2)
+    params = jnp.zeros(())
+    state, steps = tx.init(params), []
+    for _ in range(4):
+        updates, state = tx.update(jnp.ones(()), state, params)
+        steps.append(float(-updates))
+    np.testing.assert_allclose(steps, [1, 1, 0.25, 0.25], rtol=1e-4)
+    with pytest.raises(UsageError, match="above 0, got -1"):
+        optim.adam(0.1, first_lr=-1.0)
