@@ -34,6 +34,6 @@ setup(
     extras_require={
         "cuda": ["jax[cuda13]"],
         "tpu": ["jax[tpu]"],
-        "test": ["pytest>=8", "beartype>=0.23", "ruff>=0.13", "mypy>=1.18"],
+        "test": ["pytest>=8", "pytest-xdist>=3.8", "beartype>=0.23", "ruff>=0.13", "mypy>=1.18"],
     },
 )

@@ -106,10 +106,10 @@ def _tiny(config: ConfigDict) -> None:
     config.loss.per_er = 1.0
     config.optim.update(lr=3e-4, warm_up_lr=1e-3)
     config.d_fr_every = config.d_er_every = 5
-    config.warm_up = 1500
+    config.warm_up = 1400
     config.m_er_trains_encoder = True
     config.ema_decay = 0.99
-    config.run.update(epochs=0, steps=2100, log_every=100, eval_every=1050, sample_every=1050)
+    config.run.update(epochs=0, steps=1900, log_every=100, eval_every=950, sample_every=950)
     _rendered(config)
     config.data.streams.expression.train_view.update(load_size=0, crop_kind="none")
 

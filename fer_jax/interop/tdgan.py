@@ -106,6 +106,7 @@ def _sizes(found: Mapping[str, Mapping]) -> Iterator[tuple[str, int]]:
             yield "data.image_size", 16 * math.isqrt(hidden[1] // (4 * width))
         if len(joined := _shape(found, "dec.pkl", "emb1.0.weight")) == 4:
             yield "model.noise", joined[1] - 8 * width
+            yield "model.decoder_width", 0 if joined[0] == 4 * width else joined[0] // 4
     blocks = {match[1] for name in found["dec.pkl"] if (match := re.match(r"emb2\.(\d+)\.", str(name)))}
     yield "model.blocks", len(blocks)
 

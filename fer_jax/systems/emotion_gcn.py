@@ -23,6 +23,7 @@ from fer_jax.losses.classification import cross_entropy
 from fer_jax.models import emotion_gcn as models
 from fer_jax.models import graph as graphs
 from fer_jax.models.bregnext import BREGNEXT_50
+from fer_jax.models.densenet import DENSENET_121
 from fer_jax.systems.base import Batch, DataSpec, Metrics
 from fer_jax.train import optim
 from fer_jax.train.state import NetState, TrainState
@@ -234,10 +235,12 @@ def build(config, data: DataSpec) -> EmotionGcn:
             raise UsageError(f"config.model.{field}: {model[field]!r} is not one of {', '.join(known)}")
     if config.loss.ccc not in ("mixed", "standard"):
         raise UsageError(f"config.loss.ccc: {config.loss.ccc!r} is not one of mixed, standard")
-    depths = tuple(model.depths)
-    halved = 2 ** (len(depths or BREGNEXT_50) - 1)  # times that BReG-NeXt halves; its skip cannot halve odd sides
-    if model.backbone == "bregnext" and data.image_size % halved:
-        raise UsageError(f"config.data.image_size: bregnext needs a multiple of {halved}, got {data.image_size}")
+    depths, size = tuple(model.depths), data.image_size
+    if model.backbone == "bregnext" and size % (multiple := 2 ** (len(depths or BREGNEXT_50) - 1)):
+        # Its skip cannot halve odd sides.
+        raise UsageError(f"config.data.image_size: bregnext needs a multiple of {multiple}, got {size}")
+    if model.backbone == "densenet" and size < (least := 2 ** (len(depths or DENSENET_121) + 1)):
+        raise UsageError(f"config.data.image_size: densenet of these depths needs {least} or more, got {size}")
     graph, words = make_graph(config.graph, classes) if model.kind == "emotion_gcn" else (None, "")
     fields = {**model.to_dict(), "depths": depths}
     rate = config.optim

@@ -1,15 +1,17 @@
 """Trains a config under several settings and seeds, and makes one table of the test figures.
 
 python -m fer_jax.tools.compare --config=configs/emotion_gcn.py:tiny --seeds=3 --workdir=runs/compare \
-    --vary=model.backbone=densenet,bregnext --vary=model.kind=single_task,multi_task,emotion_gcn
+    --vary=variant=tiny,tiny_bregnext --vary=model.kind=single_task,multi_task,emotion_gcn
 
-Every combination of the values is trained from seeds 0, 1, ..., each run in a folder of its own below the workdir, as
-fer_jax.main would. Run again, finished runs are not repeated and the others go on.
+Fields are those of the config, or `variant`. Every combination of the values is trained from seeds 0, 1, ..., each run
+in a folder of its own below the workdir, as fer_jax.main would. Run again, finished runs are not repeated and the
+others go on.
 """
 
+import importlib.util
 import itertools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from fer_jax.errors import UsageError
 from fer_jax.tools import common, runs
 
 Setting = Mapping[str, Any]  # field of the config -> value
+_VARIANT = "variant"  # not a field, but which config it is
 
 
 def parse(vary: Sequence[str], config: Any) -> list[dict[str, Any]]:
@@ -32,8 +35,8 @@ def parse(vary: Sequence[str], config: Any) -> list[dict[str, Any]]:
         name, equals, values = text.partition("=")
         if not (name and equals and values):
             raise UsageError(f"--vary={text}: write --vary=field=value,value, e.g. --vary=optim.lr=0.01,0.1")
-        have: Any = config
-        for part in name.split("."):
+        have: Any = "" if name == _VARIANT else config
+        for part in name.split(".") if name != _VARIANT else ():
             if part not in have:
                 raise UsageError(f"--vary={text}: the config has no field {name}")
             have = have[part]
@@ -56,8 +59,16 @@ def name_of(setting: Setting) -> str:
     return "_".join(parts) or "run"
 
 
-def compare(config: Any, settings: Sequence[Setting], seeds: int, root: Path) -> list[dict[str, Any]]:
+def compare(
+    config_of: Callable[[str], Any], settings: Sequence[Setting], seeds: int, root: Path
+) -> list[dict[str, Any]]:
     """Trains what is not finished.
+
+    Args:
+      config_of: the config of a variant; that of the command line for "".
+      settings: as `parse` makes them.
+      seeds: runs of each setting.
+      root: folder of all runs.
 
     Returns:
       For each setting {"setting": ..., "seeds": [figures of each seed], "mean": figures, "std": figures}.
@@ -70,8 +81,9 @@ def compare(config: Any, settings: Sequence[Setting], seeds: int, root: Path) ->
     for setting in settings:
         figures = []
         for seed in range(seeds):
-            own = config.copy_and_resolve_references()
-            own.update_from_flattened_dict({**setting, "seed": seed})
+            own = config_of(setting.get(_VARIANT, "")).copy_and_resolve_references()
+            fields = {name: value for name, value in setting.items() if name != _VARIANT}
+            own.update_from_flattened_dict({**fields, "seed": seed})
             title = f"{name_of(setting)}, seed {seed} of {seeds}"
             figures.append(runs.trained(own, root / f"{name_of(setting)}_seed-{seed}", title))
         mean, std = runs.mean_and_deviation(figures)
@@ -91,6 +103,29 @@ def lines(table: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
     rows = [[", ".join(map(str, row["setting"].values())), *(cell(row, name) for name in names)] for row in table]
     return [["setting", *names], *rows]
+
+
+def _config_of(flag: Any) -> Callable[[str], Any]:
+    """The config of a flag, and of the same file's other variants with the same fields overridden."""
+    from ml_collections import config_flags
+
+    file = config_flags.get_config_filename(flag).partition(":")[0]
+
+    def load(variant: str) -> Any:
+        if not variant:
+            return flag.value
+        spec = importlib.util.spec_from_file_location("compared_config", file)
+        assert spec and spec.loader, file  # absl has read it
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        try:
+            config = module.get_config(variant)
+        except ValueError as error:
+            raise UsageError(f"--vary: {error}") from error
+        config.update_from_flattened_dict(config_flags.get_override_values(flag))
+        return config.lock()
+
+    return load
 
 
 def define_flags() -> None:
@@ -117,7 +152,7 @@ def run() -> None:
     runtime.start()
     import jax
 
-    table = compare(given.config, settings, given.seeds, root)
+    table = compare(_config_of(given["config"]), settings, given.seeds, root)
     if jax.process_index() == 0:
         rows = lines(table)
         chosen = [0, *(i for i, name in enumerate(rows[0]) if i and (name in given.figures or not given.figures))]

@@ -38,13 +38,14 @@ def test_table(tiny, tmp_path, monkeypatch):
         return {"m_er/accuracy": config.optim.lr + config.seed / 10}
 
     monkeypatch.setattr(runs, "trained", trained)
-    table = compare.compare(tiny.config, [{"optim.lr": 0.1}, {"optim.lr": 0.5}], 3, tmp_path)
+    settings = [{"variant": "a", "optim.lr": 0.1}, {"variant": "b", "optim.lr": 0.5}]
+    table = compare.compare(lambda variant: tiny.config if variant in "ab" else None, settings, 3, tmp_path)
     assert [(rate, seed) for rate, seed, _ in made] == [(r, s) for r in (0.1, 0.5) for s in range(3)]
     assert len({folder for *_, folder in made}) == 6
     assert table[0]["mean"]["m_er/accuracy"] == pytest.approx(0.2)
     assert table[0]["std"]["m_er/accuracy"] == pytest.approx(0.1)  # of a sample: n - 1
     assert compare.lines(table) == [
         ["setting", "m_er/accuracy"],
-        ["0.1", "0.200 +- 0.100"],
-        ["0.5", "0.600 +- 0.100"],
+        ["a, 0.1", "0.200 +- 0.100"],
+        ["b, 0.5", "0.600 +- 0.100"],
     ]
