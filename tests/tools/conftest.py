@@ -85,7 +85,10 @@ def untrained(config, folder):
     runner = Runner(systems.build(config, spec), config.seed)
     state = runner.abstract_state()
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state)
-    nets = {name: net.replace(params=lively(net.params), stats=lively(net.stats)) for name, net in zeros.nets.items()}
+    trees = ("params", "stats", "ema")
+    nets = {
+        name: net.replace(**{tree: lively(getattr(net, tree)) for tree in trees}) for name, net in zeros.nets.items()
+    }
     if graph := getattr(runner.system, "graph", None):
         nets["net"].stats["graph"] = graph._asdict()
     state = jax.device_put(zeros.replace(step=np.int32(1), nets=nets), runner.replicated)
