@@ -91,7 +91,9 @@ def builder(
     Raises:
       ValueError: an option is out of range.
     """
-    return RenderedFaces(data_dir=data_dir, config=config(image_size, identities, pictures, seed))
+    wanted = config(image_size, identities, pictures, seed)
+    # TFDS refuses a configuration of its own class's name that is not that very object.
+    return RenderedFaces(data_dir=data_dir, config=RenderedFaces.builder_configs.get(wanted.name, wanted))
 
 
 def split_identities(identities: int) -> dict[str, range]:

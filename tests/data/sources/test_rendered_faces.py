@@ -78,3 +78,9 @@ def test_a_second_request_renders_nothing(prepared, monkeypatch):
 def test_a_bad_option_is_named(option, value, tmp_path):
     with pytest.raises(ValueError, match=option):
         rendered_faces.builder(data_dir=str(tmp_path), **{option: value})
+
+
+def test_the_default_size(tmp_path):
+    """What a config without variant asks for: TFDS knows that one by name."""
+    builder = rendered_faces.builder(data_dir=str(tmp_path))
+    assert builder.builder_config.name == "s128_i200_p20_r0" and builder.info.features["image"].shape == (128, 128, 3)
