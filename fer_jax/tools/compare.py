@@ -155,9 +155,11 @@ def run() -> None:
     table = compare(_config_of(given["config"]), settings, given.seeds, root)
     if jax.process_index() == 0:
         rows = lines(table)
+        logging.info("written: %s", runs.write(root, "comparison", {"settings": table}, rows))
+        if unknown := [name for name in given.figures if name not in rows[0]]:
+            raise UsageError(f"--figures: there is no {', '.join(unknown)}; there are {', '.join(rows[0][1:])}")
         chosen = [0, *(i for i, name in enumerate(rows[0]) if i and (name in given.figures or not given.figures))]
         print(common.aligned([[row[i] for i in chosen] for row in rows]))
-        logging.info("written: %s", runs.write(root, "comparison", {"settings": table}, rows))
 
 
 if __name__ == "__main__":
