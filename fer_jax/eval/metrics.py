@@ -62,6 +62,29 @@ def agreement(predicted: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
+def verification(codes: np.ndarray, people: np.ndarray) -> dict[str, float]:
+    """How well the likeness of unit vectors (N, E) tells pairs of one person from pairs of two. People are (N,).
+
+    "auc" is the area under the ROC curve over all pairs of different pictures, "same" and "other" the mean likeness
+    (cosine) of either kind of pair.
+
+    Raises:
+      ValueError: no pair of one of the kinds.
+    """
+    from sklearn import metrics
+
+    first, second = np.triu_indices(len(people), 1)
+    same, likeness = people[first] == people[second], (codes @ codes.T)[first, second]
+    if same.all() or not same.any():
+        raise ValueError("verification: needs pairs of one person and pairs of two")
+    return {
+        "auc": float(metrics.roc_auc_score(same, likeness)),
+        "same": float(likeness[same].mean()),
+        "other": float(likeness[~same].mean()),
+        "examples": len(people),
+    }
+
+
 def _quotient(dividend: float, divisor: float) -> float:
     return float(dividend / divisor) if divisor > 0 else 0.0
 
