@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fer_jax.eval.metrics import classification, flatten
+from fer_jax.eval.metrics import classification, flatten, verification
 
 
 def test_worked_values():
@@ -21,3 +21,12 @@ def test_a_class_that_never_occurs_counts_zero():
 
 def test_flatten_keeps_numbers_only():
     assert flatten({"m": {"accuracy": 0.5, "confusion": [[1]]}, "n": 2}) == {"m/accuracy": 0.5, "n": 2}
+
+
+def test_verification():
+    codes = np.array([[1, 0], [1, 0], [0, 1], [0.6, 0.8]])
+    found = verification(codes, np.array([0, 0, 1, 1]))
+    assert found["same"] == pytest.approx(0.9) and found["other"] == pytest.approx(0.3)
+    assert found["auc"] == 1.0 and found["examples"] == 4
+    with pytest.raises(ValueError, match="pairs of one person and pairs of two"):
+        verification(codes, np.zeros(4))

@@ -1,0 +1,162 @@
+"""How well an editor changes one action unit: it alone, by as much as was asked, and on the same person.
+
+Possible since the judge (`fer_jax.eval.judge`) was trained on faces whose units are known. Each source picture is
+edited once for each unit: a unit that is there is asked away, one that is not is asked to the mean intensity that it
+has where it is there. For rendered faces the true picture of every edit is drawn too, which says what a perfect editor
+would score.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from fer_jax.data.faces.model import AU_NUMBERS
+from fer_jax.eval.judge import Judge, Seen
+
+PRESENT = 0.2  # from this intensity on a unit counts as there, as 1 of OpenFace's 5
+UNITS = tuple(f"AU{number:02d}" for number in AU_NUMBERS)
+
+Edit = Callable[[np.ndarray, np.ndarray], np.ndarray]  # pictures (N, S, S, C) and intensities (N, 17) -> pictures
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """Edits to be made, M = N sources times the units that are ever there.
+
+    Attributes:
+      sources: (N, S, S, C) in [0, 1].
+      others: (N, S, S, C), another picture of each one's person.
+      files: their names.
+      source: (M,) which source.
+      unit: (M,) which unit is to change.
+      asked: (M, 17) intensities.
+    """
+
+    sources: np.ndarray
+    others: np.ndarray
+    files: tuple[str, ...]
+    source: np.ndarray
+    unit: np.ndarray
+    asked: np.ndarray
+
+    @classmethod
+    def of(cls, sources: np.ndarray, others: np.ndarray, files: tuple[str, ...], aus: np.ndarray, typical: np.ndarray):
+        """Every unit of every source; `aus` are theirs (N, 17), `typical` (17,) is what is asked of absent ones."""
+        units = np.flatnonzero(typical > 0)
+        source, unit = (axis.ravel() for axis in np.meshgrid(np.arange(len(aus)), units, indexing="ij"))
+        asked, rows = aus[source].copy(), np.arange(len(source))
+        asked[rows, unit] = np.where(asked[rows, unit] >= PRESENT, 0, typical[unit])
+        return cls(sources, others, files, source, unit, asked.astype(np.float32))
+
+
+def typical_intensities(aus: np.ndarray) -> np.ndarray:
+    """Of intensities (N, 17): each unit's mean where it is there (17,); 0 for a unit that never is."""
+    there = aus >= PRESENT
+    return np.where(there.any(0), (aus * there).sum(0) / np.maximum(there.sum(0), 1), 0)
+
+
+def measure(trial: Trial, edit: Edit, judge: Judge, truth: np.ndarray | None = None) -> dict[str, Any]:
+    """Figures of an editor.
+
+    Args:
+      trial: what it is asked.
+      edit: the editor; takes all pictures of a trial at once.
+      judge: who says what is seen.
+      truth: (M, T, T, C), the true pictures of the edits, of any size.
+
+    Returns:
+      "edit": "changed", mean error of the changed unit against what was asked, "no_edit", the same of the unedited
+      picture, "leak", mean change of the other units, "gain" = 1 - (changed + leak) / no_edit, "identity", the
+      likeness to the source, "identity_pairs", that of two real pictures of a person, "identity_ratio", their
+      quotient, and "..._of_units" lists. "truth": the same of the true pictures.
+    """
+    before, pairs = judge.look(trial.sources), judge.look(trial.others)
+    real = float((before.identity * pairs.identity).sum(1).mean())
+    seen = judge.look(edit(trial.sources[trial.source], trial.asked))
+    figures = {"edit": _compare(trial, before, seen, real)}
+    if truth is not None:
+        figures["truth"] = _compare(trial, before, judge.look(truth), real)
+    return figures
+
+
+def _compare(trial: Trial, before: Seen, after: Seen, real: float) -> dict[str, Any]:
+    rows, asked = np.arange(len(trial.unit)), trial.asked[np.arange(len(trial.unit)), trial.unit]
+    source = before.aus[trial.source]
+    changed = np.abs(after.aus[rows, trial.unit] - asked)
+    unedited = np.abs(source[rows, trial.unit] - asked)
+    moved = np.abs(after.aus - source)
+    leak = (moved.sum(1) - moved[rows, trial.unit]) / (moved.shape[1] - 1)
+    likeness = (after.identity * before.identity[trial.source]).sum(1)
+    units = np.unique(trial.unit)
+    each = {
+        name: [float(values[trial.unit == unit].mean()) for unit in units]
+        for name, values in (("changed", changed), ("no_edit", unedited), ("leak", leak), ("identity", likeness))
+    }
+    means = {name: float(np.mean(values)) for name, values in each.items()}
+    return {
+        "gain": 1 - (means["changed"] + means["leak"]) / means["no_edit"],
+        **means,
+        "changed_ratio": means["changed"] / means["no_edit"],
+        "identity_pairs": real,
+        "identity_ratio": means["identity"] / real,
+        "examples": len(trial.unit),
+        "units": [UNITS[unit] for unit in units],
+        **{f"{name}_of_units": values for name, values in each.items()},
+    }
+
+
+def expressions(
+    sources: np.ndarray, edit: Edit, judge: Judge, emotions: Mapping[str, np.ndarray], classes: Mapping[str, str]
+) -> dict[str, Any]:
+    """How often the judge sees the emotion that was asked.
+
+    Args:
+      sources: (N, S, S, C) in [0, 1].
+      edit: the editor.
+      judge: who says what is seen.
+      emotions: name -> intensities (17,).
+      classes: name -> the judge's class; an emotion that has none is left out.
+
+    Returns:
+      "accuracy" over all, and that of each emotion by name.
+    """
+    right = {}
+    for name, aus in emotions.items():
+        if classes.get(name) in judge.classes:
+            seen = judge.look(edit(sources, np.tile(aus.astype(np.float32), (len(sources), 1))))
+            right[name] = float((seen.probabilities.argmax(1) == judge.classes.index(classes[name])).mean())
+    return {"accuracy": float(np.mean(list(right.values()))), **right, "examples": len(sources) * len(right)}
+
+
+# ---- true pictures of edits, of rendered faces ----------------------------------------------------------------------
+
+
+def true_edits(trial: Trial, seed: int, size: int) -> np.ndarray:
+    """What the renderer draws of the edits (M, size, size, 3) in [0, 1]: same person, pose and light, other units."""
+    from fer_jax.data.faces import pool
+
+    jobs = [
+        (seed, trial.files[source], tuple(map(float, asked)), size)
+        for source, asked in zip(trial.source, trial.asked, strict=True)
+    ]
+    return _drawn(tuple(jobs), pool.in_order)
+
+
+@functools.lru_cache(maxsize=4)
+def _drawn(jobs: tuple[Any, ...], in_order: Callable[..., Any]) -> np.ndarray:
+    return np.stack(list(in_order(render_edits, jobs))).astype(np.float32) / 255
+
+
+def render_edits(jobs: list[tuple[int, str, tuple[float, ...], int]]) -> list[np.ndarray]:
+    """Pictures of (seed, file, intensities, size) jobs: what a worker process runs. A file is named i0012_p03."""
+    from fer_jax.data.faces import population
+
+    pictures = []
+    for seed, file, aus, size in jobs:
+        person, picture = (int(part[1:]) for part in file.split("_"))
+        spec = dataclasses.replace(population.sample(seed, person, picture), aus=np.array(aus, np.float32))
+        pictures.append(population.render(spec, size))
+    return pictures
