@@ -29,7 +29,10 @@ setup(
     description="Facial-expression recognition, editing and generation in JAX: five published systems, one code base",
     python_requires=">=3.11",
     packages=find_packages(include=["fer_jax", "fer_jax.*", "configs"]),
-    package_data={"fer_jax.data.faces": ["face_model.npz", "LICENSE.CC0.txt"]},
+    package_data={
+        "fer_jax.data.faces": ["face_model.npz", "LICENSE.CC0.txt"],
+        "fer_jax.eval": ["face_judge.npz"],
+    },
     install_requires=CORE,
     extras_require={
         "cuda": ["jax[cuda13]"],

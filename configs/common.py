@@ -1,6 +1,23 @@
 """What all configs share. A config is data: plain values, no code, no string to be parsed."""
 
+from collections.abc import Callable, Mapping
+
 from ml_collections import ConfigDict
+
+
+def choose(
+    variant: str, variants: Mapping[str, Callable[[ConfigDict], None]], published: Callable[[], ConfigDict]
+) -> ConfigDict:
+    """The published config of a system, changed into a variant.
+
+    Raises:
+      ValueError: there is no such variant.
+    """
+    config = published()
+    if variant not in variants:
+        raise ValueError(f"configs/{config.system}.py has no variant {variant!r}; have {', '.join(variants)}")
+    variants[variant](config)
+    return config
 
 
 def get_config() -> ConfigDict:

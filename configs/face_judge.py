@@ -15,7 +15,7 @@ def get_config(variant: str = "rendered_faces") -> ConfigDict:
         raise ValueError(f"configs/face_judge.py has no variant {variant!r}; have {', '.join(_VARIANTS)}")
     config = common.get_config()
     config.system = "face_judge"
-    config.data.update(image_size=64, channels=3, batch_size=32, eval_batch_size=80, evaluate="face")
+    config.data.update(image_size=64, channels=3, batch_size=16, eval_batch_size=80, evaluate="face")
     config.model = ConfigDict({"depths": (4, 6, 6), "width": 16, "embedding": 64})
     config.loss = ConfigDict({"aus": 4.0, "expression": 0.5, "identity": 0.5})
     config.ema_decay = 0.998
@@ -26,7 +26,7 @@ def get_config(variant: str = "rendered_faces") -> ConfigDict:
 
 def _rendered(config: ConfigDict) -> None:
     """Other people than every editor's, whose seed is 0."""
-    _faces(config, identities=1000, pictures=14)
+    _faces(config, identities=700, pictures=14)
     config.optim = ConfigDict({"lr": 2e-4, "first_lr": 2e-3, "first_steps": 5000})
     config.run.update(epochs=0, steps=7000, log_every=250, eval_every=1000, sample_every=7000, checkpoint_every=1000)
 
@@ -42,8 +42,10 @@ def _tiny(config: ConfigDict) -> None:
 def _faces(config: ConfigDict, identities: int, pictures: int) -> None:
     options = {"image_size": config.data.image_size, "identities": identities, "pictures": pictures, "seed": 1}
     face = common.stream("rendered_faces", ("aus", "expression", "identity"), options=options)
-    face.train_view.flip_half = True
-    config.data.streams = ConfigDict({"face": face})
+    free = common.stream("rendered_faces", ("aus", "identity"), options={**options, "free": True})
+    for stream in (face, free):
+        stream.train_view.flip_half = True
+    config.data.streams = ConfigDict({"face": face, "free": free})
     config.people = identities  # vectors of the gallery, one for each identity number
 
 

@@ -13,11 +13,7 @@ from configs import common
 
 def get_config(variant: str = "rendered_faces") -> ConfigDict:
     """The config of a variant."""
-    if variant not in _VARIANTS:
-        raise ValueError(f"configs/tdgan.py has no variant {variant!r}; have {', '.join(_VARIANTS)}")
-    config = _published()
-    _VARIANTS[variant](config)
-    return config
+    return common.choose(variant, _VARIANTS, _published)
 
 
 def _published() -> ConfigDict:

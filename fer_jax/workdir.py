@@ -98,7 +98,8 @@ def read_spec(workdir: Path) -> "DataSpec":
     try:
         spec = DataSpec(**json.loads(path.read_text()))
         classes = {field: tuple(map(str, names)) for field, names in spec.classes.items()}
-        return spec._replace(classes=classes)
+        scales = {field: tuple(map(float, values)) for field, values in spec.scales.items()}
+        return spec._replace(classes=classes, scales=scales)
     except (OSError, TypeError, AttributeError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read ({error}); train once more, which writes it anew") from error
 

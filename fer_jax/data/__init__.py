@@ -31,12 +31,16 @@ class Data:
         from fer_jax.systems.base import DataSpec
 
         classes: dict[str, tuple[str, ...]] = {}
+        scales: dict[str, tuple[float, ...]] = {}
         for name, stream in self.config.streams.items():
             if name in self.tables:
-                classes |= self.tables[name]["train"].classes
+                table = self.tables[name]["train"]
+                classes |= table.classes
+                vectors = {f: v for f, v in table.labels.items() if v.ndim == 2 and v.dtype.kind == "f"}
+                scales |= {field: tuple(map(float, values.max(0))) for field, values in vectors.items()}
             else:  # not opened, see open_data
                 classes["identity"] = tuple(map(str, range(stream.identities)))
-        return DataSpec(self.config.image_size, self.config.channels, self.plan.steps_per_epoch, classes)
+        return DataSpec(self.config.image_size, self.config.channels, self.plan.steps_per_epoch, classes, scales)
 
     @property
     def plan(self):
@@ -71,6 +75,14 @@ class Data:
             spread = np.arange(0, min(step * count, len(table)), step)
             streams[name] = stream._replace(table=table.where(spread))
         return next(iter(eval_batches(streams, count, count=count)))
+
+    def at(self, split: str, positions: np.ndarray) -> Any:
+        """Examples of the evaluated stream at these positions of a split: field -> (N, ...), pictures in [0, 1]."""
+        from fer_jax.data.pipeline import eval_batches
+
+        (name, stream), *_ = self._streams(split, training=False, only=self.config.evaluate).items()
+        chosen = {name: stream._replace(table=stream.table.where(positions))}
+        return next(iter(eval_batches(chosen, len(positions), count=len(positions))))[name]
 
     def _streams(self, split: str, *, training: bool, only: str = ""):
         from fer_jax.data.ops import view

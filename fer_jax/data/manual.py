@@ -38,7 +38,9 @@ _KEPT_MODES = {"JPEG": ("L", "RGB"), "PNG": ("1", "L", "LA", "P", "RGB", "RGBA",
 
 
 class BadPicture(ValueError):
-    """A picture that cannot be used; the text says why."""
+    """A picture that cannot be used; the text says why, and `reason` what such pictures are counted as."""
+
+    reason = "bad pictures"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -311,7 +313,7 @@ class ManualBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
 
     def _generate_examples(self, split: str, rows: Iterable[Row]) -> Iterator[tuple[int, dict[str, Any]]]:
         skipped: list[str] = []
-        dropped: collections.Counter[str] = collections.Counter()
+        why, dropped = collections.Counter[str](), collections.Counter[str]()
         count = 0
         rows, ahead = itertools.tee(rows)
         pictures = (row.picture for row in ahead)
@@ -321,6 +323,7 @@ class ManualBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
                     dropped[picture.reason] += 1
                 elif isinstance(picture, BadPicture) and self.config.skip_bad:
                     skipped.append(row.file)
+                    why[picture.reason] += 1
                 elif isinstance(picture, Exception):
                     raise self._refusal(row, picture) from None
                 else:
@@ -328,14 +331,13 @@ class ManualBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
                     count += 1
         self.info.metadata["skipped"] += skipped
         if skipped:
-            logging.warning("%s: %s: left out %d bad pictures: %s", self.name, split, len(skipped), skipped[:5])
+            logging.warning("%s: %s: left out %s: %s", self.name, split, tally(why), skipped[:5])
         if dropped:
             self.info.metadata["dropped"][split] = dict(dropped)
             logging.info("%s: %s: dropped %s", self.name, split, tally(dropped))
         if not count:
             raise UsageError(f"{self.config.path}: no usable picture for split {split}")
-        published = self._published().get(split)
-        if published is not None and published != count + len(skipped):
+        if (published := self._published().get(split)) not in (None, count + len(skipped)):
             message = "%s: split %s has %d pictures here, %d are published; results are not comparable"
             logging.warning(message, self.name, split, count + len(skipped), published)
 

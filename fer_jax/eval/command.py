@@ -33,7 +33,7 @@ def evaluate_workdir(config, folder: Path, *, step: int | None, split: str, mode
             path = evaluation.write_sample(runner, state, data, folder, chosen, split=split, rows=rows)
             logging.info("pictures: %s", path)
             return
-        figures = evaluation.evaluate(runner, state, data, split)
+        figures = evaluation.evaluate(runner, state, data, split, config, final=True)
         evaluation.log_figures(f"{split}, checkpoint of step {chosen}", figures)
         if jax.process_index() == 0:
             about = {"step": chosen, "selected_on": config.select.split, "selected_by": config.select.metric}

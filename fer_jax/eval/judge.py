@@ -16,6 +16,7 @@ import numpy as np
 from fer_jax.models.face_judge import FaceJudge
 
 FILE = Path(__file__).with_name("face_judge.npz")
+_SEEN = 0.5  # concordance with the true intensities
 _ABOUT = "about"  # the array that holds the description, JSON in bytes
 
 
@@ -59,7 +60,7 @@ class Judge:
             side = self._size
             image = jax.image.resize(image, (image.shape[0], side, side, 3), "linear")
             said: Any = self._net.apply(variables, image, train=False)
-            return Seen(said.features, jax.nn.sigmoid(said.aus), jax.nn.softmax(said.logits), said.identity)
+            return said.features, jax.nn.sigmoid(said.aus), jax.nn.softmax(said.logits), said.identity
 
         return jax.jit(look)
 
@@ -77,6 +78,13 @@ class Judge:
             padded = np.concatenate([part, np.zeros((self._batch - len(part), *part.shape[1:]), np.float32)])
             parts.append([value[: len(part)] for value in jax.device_get(self._look(self._variables, padded))])
         return Seen(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def sees(self) -> np.ndarray:
+        """(17,), the units that it told from pictures of people it never saw; of the others it is not asked.
+
+        That is all but AU14, the dimpler, of which rendered faces have a trace at most.
+        """
+        return np.array(self.about["test"]["aus"]["ccc_of_units"]) >= _SEEN
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Pictures (N, S, S, 1 or 3) in [0, 1] -> (N, F)."""
@@ -108,5 +116,6 @@ def write(path: Path, about: dict[str, Any], variables: Any) -> None:
     """Stores a judge; weights as float16, running statistics too."""
     from flax.traverse_util import flatten_dict
 
-    arrays = {name: np.asarray(value, np.float16) for name, value in flatten_dict(variables, sep="/").items()}
-    np.savez(path, **{_ABOUT: np.frombuffer(json.dumps(about).encode(), np.uint8)}, **arrays)
+    arrays: dict[str, Any] = {_ABOUT: np.frombuffer(json.dumps(about).encode(), np.uint8)}
+    arrays |= {name: np.asarray(value, np.float16) for name, value in flatten_dict(variables, sep="/").items()}
+    np.savez(path, **arrays)

@@ -10,12 +10,18 @@ from absl import logging
 
 from fer_jax.data import Data
 from fer_jax.report import images, plots
+from fer_jax.systems.base import Editor
 from fer_jax.train.shard import Runner
 from fer_jax.train.state import TrainState
 
 
-def evaluate(runner: Runner, state: TrainState, data: Data, split: str) -> dict[str, Any]:
-    """The system's figures of a split, from every example once."""
+def evaluate(
+    runner: Runner, state: TrainState, data: Data, split: str, config: Any, *, final: bool = False
+) -> dict[str, Any]:
+    """The system's figures of a split, from every example once, and an editor's figures.
+
+    `final` is for a run's result: more edits are looked at than during it.
+    """
     collected: list[Any] = []
     for batch in data.evaluate(split):
         batch = dict(batch)
@@ -26,23 +32,43 @@ def evaluate(runner: Runner, state: TrainState, data: Data, split: str) -> dict[
     whole = {
         name: np.concatenate([outputs[name] for outputs in collected])[mask] for name in collected[0] if name != "mask"
     }
-    return runner.system.score(whole)
+    figures = runner.system.score(whole)
+    if isinstance(runner.system, Editor):
+        from fer_jax.eval import editor
+
+        figures |= editor.figures(runner, state, data, split, config.measures, final=final)
+    return figures
 
 
 def write_evaluation(workdir: Path, split: str, figures: dict[str, Any], about: dict[str, Any], data: Data) -> Path:
     """Writes eval/<split>.json and the confusion matrices; host 0 calls it."""
     path = workdir / "eval" / f"{split}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    names = data.spec.classes["expression"]
+    names = data.spec.classes.get("expression", ())
     path.write_text(json.dumps({**about, "split": split, "classes": names, **figures}, indent=2) + "\n")
     matrices = {
         f"{name}: {split}, accuracy {values['accuracy']:.3f}": values["confusion"]
         for name, values in figures.items()
         if "confusion" in values
     }
+    if "edit" in figures:
+        _plot_units(workdir / "plots", split, figures)
     if matrices:
         plots.confusion(workdir / "plots" / f"confusion_{split}.png", matrices, names)
     return path
+
+
+def _plot_units(folder: Path, split: str, figures: dict[str, Any]) -> None:
+    """Of each unit: the error of the changed one, and what leaks into the others."""
+    edit, truth = figures["edit"], figures.get("truth")
+    errors = {"no edit": edit["no_edit_of_units"], "edited": edit["changed_of_units"]}
+    leaks = {"edited": edit["leak_of_units"]}
+    if truth:
+        errors["drawn true"], leaks["drawn true"] = truth["changed_of_units"], truth["leak_of_units"]
+    title = f"{split}: error of the unit that was to change, says the face judge"
+    plots.bars(folder / f"edit_{split}.png", title, errors, edit["units"], "intensity")
+    title = f"{split}: change of the other units"
+    plots.bars(folder / f"leak_{split}.png", title, leaks, edit["units"], "intensity")
 
 
 def write_sample(
@@ -57,6 +83,12 @@ def write_sample(
         path.parent.mkdir(parents=True, exist_ok=True)
         named = dict(zip(runner.system.columns, jax.device_get(columns), strict=True))
         images.sheet(named).save(path)
+    if isinstance(runner.system, Editor):
+        from fer_jax.eval import editor
+
+        grid, values = editor.grid(runner, state, data.at(split, np.array([0])))
+        if jax.process_index() == 0:
+            images.sheet(grid, rows=[f"{value:.2f}" for value in values]).save(path.with_stem(f"{path.stem}_controls"))
     return path
 
 

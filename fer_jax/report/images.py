@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 _GAP = 2
 _HEADER = 14
+_MARGIN = 30  # for the titles of rows
 
 
 def to_bytes(pictures: np.ndarray) -> np.ndarray:
@@ -15,21 +16,26 @@ def to_bytes(pictures: np.ndarray) -> np.ndarray:
     return np.round(np.clip(pictures, 0, 1) * 255).astype(np.uint8)
 
 
-def sheet(columns: Mapping[str, np.ndarray], *, scale: int | None = None) -> Image.Image:
+def sheet(columns: Mapping[str, np.ndarray], *, rows: Sequence[str] = (), scale: int | None = None) -> Image.Image:
     """One row for each example, one titled column for each name. Columns are (N, H, W, 1 or 3) in [0, 1].
 
-    Small pictures are enlarged by a whole factor `scale`; None makes them at least 96 pixels high.
+    Rows are titled too where `rows` names them. Small pictures are enlarged by a whole factor `scale`; None makes them
+    at least 96 pixels high.
     """
     arrays = [to_bytes(np.asarray(column)) for column in columns.values()]
     count, height, width = arrays[0].shape[:3]
     scale = scale or max(1, -(-96 // height))
     cell_height, cell_width = height * scale + _GAP, width * scale + _GAP
-    canvas = Image.new("RGB", (len(arrays) * cell_width + _GAP, count * cell_height + _GAP + _HEADER), "white")
+    margin = _MARGIN * bool(rows)
+    size = (margin + len(arrays) * cell_width + _GAP, count * cell_height + _GAP + _HEADER)
+    canvas = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(canvas)
+    for row, name in enumerate(rows):
+        draw.text((2, _HEADER + row * cell_height + cell_height // 2 - 6), name, fill="black")
     for column, (name, pictures) in enumerate(zip(columns, arrays, strict=True)):
-        draw.text((_GAP + column * cell_width + 2, 1), name, fill="black")
+        draw.text((margin + _GAP + column * cell_width + 2, 1), name, fill="black")
         for row, picture in enumerate(pictures):
-            at = (_GAP + column * cell_width, _HEADER + row * cell_height)
+            at = (margin + _GAP + column * cell_width, _HEADER + row * cell_height)
             canvas.paste(enlarge(picture, scale), at)
     return canvas
 

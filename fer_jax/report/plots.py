@@ -48,6 +48,19 @@ def curves(workdir: Path) -> list[Path]:
     return written
 
 
+def bars(path: Path, title: str, series: Mapping[str, Sequence[float]], names: Sequence[str], unit: str) -> None:
+    """Groups of bars: one group for each name, in it one bar for each series."""
+    figure, (panel,) = _figure(1, max(6, 0.6 * len(names)), 3.5)
+    width, at = 0.8 / len(series), np.arange(len(names))
+    for i, (label, values) in enumerate(series.items()):
+        panel.bar(at + (i - (len(series) - 1) / 2) * width, values, width, label=label)
+    panel.set_xticks(at, names, rotation=45, ha="right", fontsize=8)
+    panel.set(title=title, ylabel=unit)
+    panel.legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100)
+
+
 def confusion(path: Path, matrices: Mapping[str, Sequence[Sequence[int]]], names: Sequence[str]) -> None:
     """Confusion matrices side by side, rows true classes in percent of the class."""
     figure, panels = _figure(len(matrices), 5, 4.5)

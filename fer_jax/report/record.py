@@ -3,6 +3,7 @@
 One JSON object a line: {"step": ..., "kind": "train" | "eval" | ..., name: value, ...}.
 """
 
+import csv
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -53,6 +54,31 @@ class Record:
         """Closes both files."""
         self._file.close()
         self._events.close()
+
+
+def write_csv(path: Path, workdir: Path, columns: Mapping[str, str], also: str, steps_per_epoch: int) -> None:
+    """The record as a table with the columns that a published program's log has, and some more.
+
+    A row for each report of training, with the figures of an evaluation after the same step; "epoch" and "batch" count
+    from 0, as there, and say which batch came last. Since it is drawn from the record anew, no row is repeated or lost.
+
+    Args:
+      path: of the table.
+      workdir: with the record.
+      columns: name in the record -> column, which is empty where no evaluation or step has given it.
+      also: what other names begin with that get a column, called as in the record.
+      steps_per_epoch: steps in an epoch.
+    """
+    rows: dict[int, dict[str, Any]] = {}
+    for row in read(workdir):
+        rows.setdefault(row["step"], {}).update(row)
+    others = sorted({name for row in rows.values() for name in row if name.startswith(also)} - columns.keys())
+    names = [*columns, *others]
+    with path.open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["epoch", "batch", *columns.values(), *(name.removeprefix(also) for name in others)])
+        for step, row in sorted(rows.items()):
+            table.writerow([*divmod(step - 1, steps_per_epoch), *(row.get(name, "") for name in names)])
 
 
 class _Events:

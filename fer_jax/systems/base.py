@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from fer_jax.train.state import TrainState
@@ -14,6 +15,11 @@ Batch = Mapping[str, Mapping[str, jax.Array]]  # stream -> field -> (B, ...)
 Metrics = Mapping[str, jax.Array]  # scalars of one step; a phase reports what it computed
 
 
+def interleave(first: jax.Array, second: jax.Array) -> jax.Array:
+    """Two (B, ...) -> (2B, ...), taking turns, so that no example changes its device; [0::2] and [1::2] undo it."""
+    return jnp.stack([first, second], 1).reshape(-1, *first.shape[1:])
+
+
 class DataSpec(NamedTuple):
     """What a system must know of its data before it is built."""
 
@@ -21,6 +27,8 @@ class DataSpec(NamedTuple):
     channels: int
     steps_per_epoch: int
     classes: Mapping[str, tuple[str, ...]]  # label field -> names, e.g. {"expression": ("surprise", ...)}
+    # Label field of several numbers -> the largest value of each in the training split, e.g. {"aus": (0.98, ...)}
+    scales: Mapping[str, tuple[float, ...]] = {}
 
 
 @runtime_checkable
@@ -75,4 +83,50 @@ class Recogniser(Protocol):
 
     def answer(self, state: TrainState, image: jax.Array) -> Mapping[str, jax.Array]:
         """Pictures (B, S, S, C) in [0, 1] -> "logits" (B, K), and "va" (B, 2) where it knows valence and arousal."""
+        ...
+
+
+@runtime_checkable
+class Editor(Protocol):
+    """What a system has beside, if it changes what a face shows."""
+
+    @property
+    def edits(self) -> str:
+        """The stream whose evaluation view the pictures are seen with."""
+        ...
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """Names of the K numbers that say what a picture shall show."""
+        ...
+
+    @property
+    def control_range(self) -> tuple[float, float]:
+        """The smallest and largest value of a control."""
+        ...
+
+    def emotions(self, state: TrainState) -> Mapping[str, Any]:
+        """Name of an emotion -> its controls (K,), numbers."""
+        ...
+
+    def controls_from(self, labels: Mapping[str, Any]) -> Any:
+        """Controls (B, K) that the labels of a data set, by field, say its pictures show; None if they do not say."""
+        ...
+
+    def controls_of(self, state: TrainState, image: jax.Array) -> jax.Array:
+        """What the system takes pictures (B, S, S, C) in [0, 1] to show: controls (B, K)."""
+        ...
+
+    def edit(self, state: TrainState, image: jax.Array, controls: jax.Array) -> jax.Array:
+        """Pictures (B, S, S, C) in [0, 1], made to show the controls (B, K); as large, and in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class Logged(Protocol):
+    """What a system has beside, if the program that published it kept a log as a table, which log.csv then is."""
+
+    @property
+    def log_columns(self) -> Mapping[str, str]:
+        """Name in the record -> column there."""
         ...

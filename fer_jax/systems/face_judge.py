@@ -3,7 +3,9 @@
 Ours, of no publication: what `rendered_faces` makes possible, since its factors are known. The editors' evaluation
 asks it whether the unit that was to change did, whether the others stayed, and whether the person is the same
 (`fer_jax.eval.editing`). It must be trained on other people than the editor: `configs/face_judge.py` takes another
-seed. A batch holds one stream, "face": image (B, S, S, C) in [0, 1], aus (B, 17) in [0, 1], expression, identity (B,).
+seed. A batch holds two streams: "face", image (B, S, S, C) in [0, 1], aus (B, 17) in [0, 1], expression and identity
+(B,); and "free", the same without expression, whose action units come in any combination. Without the latter the judge
+guesses units from those that usually come with them, and does not believe a picture in which one alone has changed.
 """
 
 import dataclasses
@@ -19,7 +21,7 @@ from fer_jax.data.faces.model import AU_NUMBERS
 from fer_jax.eval.metrics import agreement, classification, verification
 from fer_jax.losses.classification import cross_entropy
 from fer_jax.models.face_judge import FaceJudge, Gallery, Judgement
-from fer_jax.systems.base import Batch, DataSpec, Metrics
+from fer_jax.systems.base import Batch, DataSpec, Metrics, interleave
 from fer_jax.train import optim
 from fer_jax.train.state import NetState, TrainState
 
@@ -66,17 +68,17 @@ class FaceJudgeSystem:
         said: Any = self.net.apply({"params": net.averaged, **net.stats}, image, train=False)
         return said
 
-    def loss(self, params: Mapping[str, Any], stats: Any, face: Mapping[str, jax.Array]):
+    def loss(self, params: Mapping[str, Any], stats: Any, batch: Batch):
         """Of both networks' parameters -> (total, (terms, new statistics))."""
+        face, free = batch["face"], batch["free"]
+        image, aus, identity = (interleave(face[name], free[name]) for name in ("image", "aus", "identity"))
         said: Any
-        said, updated = self.net.apply(
-            {"params": params["net"], **stats}, face["image"], train=True, mutable="batch_stats"
-        )
+        said, updated = self.net.apply({"params": params["net"], **stats}, image, train=True, mutable="batch_stats")
         who: Any = self.gallery.apply({"params": params["gallery"]}, said.identity)
         terms = {
-            "aus": optax.sigmoid_binary_cross_entropy(said.aus, face["aus"]).mean(),
-            "expression": cross_entropy(said.logits, face["expression"]),
-            "identity": cross_entropy(who, face["identity"]),
+            "aus": optax.sigmoid_binary_cross_entropy(said.aus, aus).mean(),
+            "expression": cross_entropy(said.logits[0::2], face["expression"]),
+            "identity": cross_entropy(who, identity),
         }
         total = sum(getattr(self.weights, name) * term for name, term in terms.items())
         return total, (terms, updated)
@@ -91,7 +93,7 @@ class FaceJudgeSystem:
         del key, phase
         net, gallery = state.nets["net"], state.nets["gallery"]
         params = {"net": net.params, "gallery": gallery.params}
-        grads, (terms, stats) = jax.grad(self.loss, has_aux=True)(params, net.stats, batch["face"])
+        grads, (terms, stats) = jax.grad(self.loss, has_aux=True)(params, net.stats, batch)
         nets = {
             "net": net.update(grads["net"], self.tx, ema_decay=self.ema_decay).replace(stats=stats),  # type: ignore[attr-defined]
             "gallery": gallery.update(grads["gallery"], self.tx),

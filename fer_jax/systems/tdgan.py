@@ -23,7 +23,7 @@ from fer_jax.eval.metrics import classification
 from fer_jax.losses.classification import cross_entropy
 from fer_jax.losses.reconstruction import l1, l2
 from fer_jax.models import tdgan as models
-from fer_jax.systems.base import Batch, DataSpec, Metrics
+from fer_jax.systems.base import Batch, DataSpec, Metrics, interleave
 from fer_jax.train import optim
 from fer_jax.train.state import NetState, TrainState
 
@@ -126,7 +126,7 @@ class Tdgan:
 
     def dis_fr_loss(self, params, face, identity, generated, key=None):
         """L_Df_real + L_Df_fake -> (total, (terms, trunk features of the real faces))."""
-        pictures = _interleave(face, jax.lax.stop_gradient(generated))
+        pictures = interleave(face, jax.lax.stop_gradient(generated))
         seen = self.judge("dis_fr", params, pictures, key)
         fake_class = jnp.full_like(identity, self.dis_fr.classes - 1)
         terms = {
@@ -140,7 +140,7 @@ class Tdgan:
         if not self.d_er_fake_class or generated is None:
             terms = {"real": cross_entropy(self.judge("dis_er", params, expression, key).logits, label)}
         else:
-            pictures = _interleave(expression, jax.lax.stop_gradient(generated))
+            pictures = interleave(expression, jax.lax.stop_gradient(generated))
             logits = self.judge("dis_er", params, pictures, key).logits
             fake_class = jnp.full_like(label, self.dis_er.classes - 1)
             terms = {"real": cross_entropy(logits[0::2], label), "fake": cross_entropy(logits[1::2], fake_class)}
@@ -159,9 +159,9 @@ class Tdgan:
         # Both consistency passes in one batch. Interleaved, not appended, so that no picture changes its device.
         back, codes = self.generate(
             gen,
-            face=_interleave(generated, expression),
-            expression=_interleave(face, generated),
-            noise=_interleave(noise.con_fr, noise.con_er),
+            face=interleave(generated, expression),
+            expression=interleave(face, generated),
+            noise=interleave(noise.con_fr, noise.con_er),
         )
         return {
             "adv_fr": cross_entropy(seen_fr.logits, batch["face"]["identity"]),
@@ -323,11 +323,6 @@ def _apply(module, params, x, key):
 
 def _split(key):
     return (None, None) if key is None else jax.random.split(key)
-
-
-def _interleave(a: jax.Array, b: jax.Array) -> jax.Array:
-    """(B, ...) twice -> (2B, ...): a0, b0, a1, b1, ..."""
-    return jnp.stack([a, b], 1).reshape(-1, *a.shape[1:])
 
 
 def build(config, data: DataSpec) -> Tdgan:

@@ -17,6 +17,7 @@ from fer_jax.eval import runner as evaluation
 from fer_jax.eval.metrics import flatten
 from fer_jax.interop import weights
 from fer_jax.report import console, plots, record
+from fer_jax.systems.base import Logged
 from fer_jax.train.checkpoint import Checkpoints
 from fer_jax.train.shard import Runner
 from fer_jax.train.state import TrainState, parameter_counts
@@ -48,6 +49,13 @@ class Run:
         """Adds a row to the record, on host 0."""
         if self.record:
             self.record.write(step, kind, values)
+
+    def write_log(self) -> None:
+        """Draws log.csv from the record, on host 0, for systems that have one."""
+        if self.record and isinstance(self.runner.system, Logged):
+            columns = self.runner.system.log_columns
+            per_epoch = self.data.plan.steps_per_epoch
+            record.write_csv(self.folder / "log.csv", self.folder, columns, "distance/", per_epoch)
 
 
 def total_steps(config, steps_per_epoch: int) -> int:
@@ -171,12 +179,13 @@ def _after(run: Run, state: TrainState, step: int) -> bool:
     selected = None
     if evaluated := due(plan.eval_every):
         split, metric = run.config.select.split, run.config.select.metric
-        figures = evaluation.evaluate(run.runner, state, run.data, split)
+        figures = evaluation.evaluate(run.runner, state, run.data, split, run.config)
         flat = flatten(figures)
         if metric not in flat:
             raise UsageError(f"config.select.metric: {metric!r} is not one of {', '.join(flat)}")
         selected = flat[metric]
         run.write(step, "eval", flat)
+        run.write_log()
         evaluation.log_figures(f"step {step}, {split}", figures)
     if sampled := due(plan.sample_every):
         evaluation.write_sample(
@@ -193,7 +202,7 @@ def _finish(run: Run, state: TrainState) -> dict[str, Any]:
     chosen = run.checkpoints.choose()
     if chosen != run.checkpoints.latest:
         state = run.checkpoints.restore(chosen, run.runner.abstract_state())
-    figures = evaluation.evaluate(run.runner, state, run.data, "test")
+    figures = evaluation.evaluate(run.runner, state, run.data, "test", run.config, final=True)
     sample = evaluation.write_sample(
         run.runner, state, run.data, run.folder, chosen, split="test", rows=run.config.run.sample_rows
     )
@@ -201,6 +210,7 @@ def _finish(run: Run, state: TrainState) -> dict[str, Any]:
         about = {"step": chosen, "selected_on": run.config.select.split, "selected_by": run.config.select.metric}
         evaluation.write_evaluation(run.folder, "test", figures, about, run.data)
         plots.curves(run.folder)
+        run.write_log()
     evaluation.log_figures(f"test, with the checkpoint of step {chosen} chosen on {run.config.select.split}", figures)
     logging.info("pictures: %s", sample)
     return figures

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from fer_jax.systems.base import System
+from fer_jax.systems.base import Editor, System
 from fer_jax.train.state import TrainState
 
 
@@ -83,6 +83,18 @@ class Runner:
     def sample(self):
         """(state, batch, key) -> columns; small, so not split."""
         return jax.jit(self.system.sample, in_shardings=self.replicated, out_shardings=self.replicated)
+
+    @functools.cached_property
+    def edit(self):
+        """(state, pictures, controls) -> pictures, of an `Editor`; not split."""
+        assert isinstance(self.system, Editor)
+        return jax.jit(self.system.edit, in_shardings=self.replicated, out_shardings=self.replicated)
+
+    @functools.cached_property
+    def controls_of(self):
+        """(state, pictures) -> controls, of an `Editor`; not split."""
+        assert isinstance(self.system, Editor)
+        return jax.jit(self.system.controls_of, in_shardings=self.replicated, out_shardings=self.replicated)
 
     @functools.cached_property
     def gather(self):

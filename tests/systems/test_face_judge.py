@@ -53,7 +53,8 @@ def test_every_task_trains_the_trunk(system):
 
     def of(name):
         def loss(params):
-            terms, _ = system.loss({"net": params, "gallery": gallery.params}, net.stats, face)[1]
+            batch = {"face": face, "free": face}
+            terms, _ = system.loss({"net": params, "gallery": gallery.params}, net.stats, batch)[1]
             return terms[name]
 
         return jax.grad(loss)(net.params)["features"]["conv0"]["kernel"]

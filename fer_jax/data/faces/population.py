@@ -69,8 +69,11 @@ def identity_vector(seed: int, identity: int) -> np.ndarray:
     return rng.standard_normal(face_model.load().identity_size).astype(np.float32)
 
 
-def sample(seed: int, identity: int, picture: int) -> FaceSpec:
+def sample(seed: int, identity: int, picture: int, *, free: bool = False) -> FaceSpec:
     """Draws the picture number `picture` of a person; its class is ``picture % 7``.
+
+    `free` pictures have action units drawn each for itself, in combinations that no class has: what they show has no
+    name, so their class, valence and arousal say nothing. They are for networks that must not guess a unit from others.
 
     Raises:
       ValueError: a negative argument.
@@ -79,7 +82,7 @@ def sample(seed: int, identity: int, picture: int) -> FaceSpec:
     expression = picture % len(EXPRESSIONS)
     name = EXPRESSIONS[expression]
     strength = 0.0 if name == "neutral" else float(0.35 + 0.65 * rng.beta(2.0, 1.3))
-    aus = sample_aus(rng, name, strength)
+    aus = sample_free_aus(rng) if free else sample_aus(rng, name, strength)
     valence, arousal = affect(name, strength, aus)
     pose = np.clip(rng.normal(0, [6.5, 3.5, 2.2]), [-15, -8, -5], [15, 8, 5]).astype(np.float32)
     return FaceSpec(
@@ -123,6 +126,13 @@ def sample_aus(rng: np.random.Generator, name: str, strength: float) -> np.ndarr
     return np.clip(aus, 0, 1)
 
 
+def sample_free_aus(rng: np.random.Generator) -> np.ndarray:
+    """AU intensities (17,), each present with the same chance and of any strength, whatever the others are."""
+    count = len(face_model.AU_NUMBERS)
+    present = rng.random(count) < rng.uniform(0.05, 0.4)
+    return (present * rng.uniform(0.05, 1.0, count)).astype(np.float32)
+
+
 def affect(name: str, strength: float, aus: np.ndarray) -> tuple[float, float]:
     """(valence, arousal), each in [-1, 1]: prototype position times strength plus small linear AU terms, squashed.
 
@@ -142,9 +152,9 @@ def render(spec: FaceSpec, size: int) -> np.ndarray:
     return renderer.render(spec, size)
 
 
-def render_many(jobs: list[tuple[int, int, int, int]]) -> list[np.ndarray]:
-    """Pictures of (seed, identity, picture, size) jobs, in order: what a worker process runs."""
-    return [render(sample(seed, identity, picture), size) for seed, identity, picture, size in jobs]
+def render_many(jobs: list[tuple[int, int, int, int, bool]]) -> list[np.ndarray]:
+    """Pictures of (seed, identity, picture, size, free) jobs, in order: what a worker process runs."""
+    return [render(sample(seed, identity, picture, free=free), size) for seed, identity, picture, size, free in jobs]
 
 
 def _sample_light(rng: np.random.Generator) -> np.ndarray:

@@ -21,6 +21,7 @@ from fer_jax.data.faces import render as renderer
 NAME = "rendered_faces"
 EXPRESSIONS = population.EXPRESSIONS
 _MIN_IDENTITIES = 3  # one a split
+_NAMED = ("expression", "valence", "arousal")  # what pictures with free action units do not have
 
 _DESCRIPTION = """
 Rendered faces of synthetic people. Each person (identity) is a point in the shape and colour space of a small head
@@ -49,14 +50,19 @@ class RenderedFacesConfig(tfds.core.BuilderConfig):
     identities: int = 200
     pictures: int = 20
     seed: int = 0
+    free: bool = False
 
 
-def config(image_size: int = 128, identities: int = 200, pictures: int = 20, seed: int = 0) -> RenderedFacesConfig:
-    """The checked configuration, named for example ``s128_i200_p20_r0``.
+def config(
+    image_size: int = 128, identities: int = 200, pictures: int = 20, seed: int = 0, free: bool = False
+) -> RenderedFacesConfig:
+    """The checked configuration, named for example ``s128_i200_p20_r0``, with ``_free`` for free action units.
 
     Raises:
-      ValueError: an option is not a whole number in its range; the message names it.
+      ValueError: an option is not a whole number in its range, or `free` not true or false; the message names it.
     """
+    if not isinstance(free, bool):
+        raise ValueError(f"rendered_faces: free must be true or false, got {free!r}")
     ranges = {
         "image_size": (image_size, renderer.MIN_SIZE, renderer.MAX_SIZE),
         "identities": (identities, _MIN_IDENTITIES, 1_000_000),
@@ -67,17 +73,24 @@ def config(image_size: int = 128, identities: int = 200, pictures: int = 20, see
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise ValueError(f"rendered_faces: {option} must be a whole number in {low}..{high}, got {value!r}")
     return RenderedFacesConfig(
-        name=f"s{image_size}_i{identities}_p{pictures}_r{seed}",
+        name=f"s{image_size}_i{identities}_p{pictures}_r{seed}" + "_free" * free,
         description=f"{identities} identities, {pictures} pictures each, {image_size} x {image_size}, seed {seed}",
         image_size=image_size,
         identities=identities,
         pictures=pictures,
         seed=seed,
+        free=free,
     )
 
 
 def builder(
-    *, data_dir: str | None = None, image_size: int = 128, identities: int = 200, pictures: int = 20, seed: int = 0
+    *,
+    data_dir: str | None = None,
+    image_size: int = 128,
+    identities: int = 200,
+    pictures: int = 20,
+    seed: int = 0,
+    free: bool = False,
 ) -> RenderedFaces:
     """The TFDS builder of one rendering; renders nothing yet.
 
@@ -87,11 +100,12 @@ def builder(
       identities: number of people, at least 3: 70 % train, 10 % validation, 20 % test, each at least one.
       pictures: pictures a person; they cycle through the 7 classes.
       seed: another seed is another population.
+      free: action units in any combination, see `population.sample`; there are no classes, valence and arousal then.
 
     Raises:
       ValueError: an option is out of range.
     """
-    wanted = config(image_size, identities, pictures, seed)
+    wanted = config(image_size, identities, pictures, seed, free)
     # TFDS refuses a configuration of its own class's name that is not that very object.
     return RenderedFaces(data_dir=data_dir, config=RenderedFaces.builder_configs.get(wanted.name, wanted))
 
@@ -134,11 +148,13 @@ class RenderedFaces(tfds.core.GeneratorBasedBuilder):
                 "file": tfds.features.Text(),
             }
         )
+        if self.builder_config.free:
+            features = tfds.features.FeaturesDict({n: f for n, f in features.items() if n not in _NAMED})
         return tfds.core.DatasetInfo(
             builder=self,
             description=_DESCRIPTION,
             features=features,
-            supervised_keys=("image", "expression"),
+            supervised_keys=("image", "aus" if self.builder_config.free else "expression"),
             citation=_CITATION,
             license=_LICENSE,
         )
@@ -164,24 +180,22 @@ class RenderedFaces(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, people: range) -> Iterator[tuple[str, dict[str, Any]]]:
         options = self.builder_config
         size, pictures = options.image_size, range(options.pictures)
-        jobs = [(options.seed, person, picture, size) for person in people for picture in pictures]
-        for (seed, person, picture, _), image in pool.render_all(jobs, self.workers):
-            spec = population.sample(seed, person, picture)
+        jobs = [(options.seed, person, picture, size, options.free) for person in people for picture in pictures]
+        for (seed, person, picture, _, free), image in pool.render_all(jobs, self.workers):
+            spec = population.sample(seed, person, picture, free=free)
             name = f"i{person:04d}_p{picture:02d}"
             if self._bar is not None:
                 self._bar.update()
-            yield (
-                name,
-                {
-                    "image": image,
-                    "expression": spec.expression,
-                    "identity": person,
-                    "identity_vector": spec.identity_vector,
-                    "aus": spec.aus,
-                    "valence": spec.valence,
-                    "arousal": spec.arousal,
-                    "pose": spec.pose,
-                    "light": spec.light,
-                    "file": name,
-                },
-            )
+            example = {
+                "image": image,
+                "expression": spec.expression,
+                "identity": person,
+                "identity_vector": spec.identity_vector,
+                "aus": spec.aus,
+                "valence": spec.valence,
+                "arousal": spec.arousal,
+                "pose": spec.pose,
+                "light": spec.light,
+                "file": name,
+            }
+            yield name, {field: value for field, value in example.items() if not (free and field in _NAMED)}

@@ -160,7 +160,7 @@ def test_rasteriser_draws_the_nearer_of_two_triangles_and_no_back_face():
 
 
 def test_two_workers_give_the_same_pixels_as_one():
-    jobs = [(0, person, picture, 24) for person in range(3) for picture in range(8)]
+    jobs = [(0, person, picture, 24, False) for person in range(3) for picture in range(8)]
     one, two = list(pool.render_all(jobs, 1)), list(pool.render_all(jobs, 2))
     assert [job for job, _ in two] == jobs
     assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(one, two, strict=True))
@@ -193,3 +193,12 @@ def test_workers_import_no_framework():
 def test_bad_arguments(call):
     with pytest.raises(ValueError, match="expected"):
         call()
+
+
+def test_free_units_do_not_say_each_other():
+    """Any two of them are uncorrelated, where in the classes some always come together; the person is the same."""
+    free = np.stack([population.sample(0, person, 0, free=True).aus for person in range(1500)])
+    related = np.corrcoef(free.T)[np.triu_indices(17, 1)]
+    assert np.abs(related).max() < 0.2 and 0.15 < (free > 0).mean() < 0.3
+    named = population.sample(0, 3, 1)
+    np.testing.assert_array_equal(named.identity_vector, population.sample(0, 3, 1, free=True).identity_vector)

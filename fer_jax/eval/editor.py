@@ -1,0 +1,177 @@
+"""Figures of a system that edits faces: of its edits (`editing`), and how far what it draws is from real pictures.
+
+Action-unit and identity figures come from the package's judge, so they exist for rendered faces only. Distances are
+those of each emotion: the pictures of a split, translated to it, against the split's real pictures that show it.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from absl import logging
+
+from fer_jax.data import Data
+from fer_jax.eval import editing, frechet, judge
+from fer_jax.systems.base import Editor
+from fer_jax.train.shard import Runner
+from fer_jax.train.state import TrainState
+
+_CLASSES = {"joy": "happiness"}  # emotions whose class has another name
+_FINAL_SOURCES = 48  # faces that are edited for the figures of a finished run; during it `measures.sources` are
+_FEWEST = 10  # real pictures that a distance is taken to
+
+
+def figures(
+    runner: Runner, state: TrainState, data: Data, split: str, measures: Mapping[str, Any], *, final: bool
+) -> dict[str, Any]:
+    """Figures of an `Editor` on a split; {} where there is neither a judge of its pictures nor a network for distances.
+
+    Args:
+      runner: of the editor.
+      state: its state.
+      data: of the run.
+      split: whose pictures are edited.
+      measures: `config.measures`: "sources", "pictures", "inception" and "form".
+      final: more sources, and the true pictures of all edits.
+    """
+    system = runner.system
+    assert isinstance(system, Editor)
+    table = data.tables[data.config.evaluate][split]
+    rendered = table.records.name == "rendered_faces"
+    if not (rendered or measures["inception"]):
+        return {}
+    found: dict[str, Any] = {}
+
+    def asked(images: np.ndarray, aus: np.ndarray) -> np.ndarray:
+        return edit(images, np.asarray(system.controls_from({"aus": aus})))
+
+    positions = _spread(len(table), measures["pictures"])
+    pictures = data.at(split, positions)
+    edit = functools.partial(_edit, runner, state)
+    emotions = {name: np.asarray(values, np.float32) for name, values in system.emotions(state).items()}
+    if rendered:
+        count = _FINAL_SOURCES if final else measures["sources"]
+        if "aus" in table.labels and system.controls == editing.UNITS:
+            found |= _of_units(data, split, count, asked, final=final)
+        sources = data.at(split, _spread(len(table), count))["image"]
+        classes = {name: _CLASSES.get(name, name) for name in emotions}
+        found["emotion"] = editing.expressions(sources, edit, judge.load(), emotions, classes)
+    if (shows := system.controls_from(pictures)) is not None:
+        network = _network(measures["inception"], measures["form"])
+        there = np.asarray(shows) >= editing.PRESENT
+        real = {name: np.all(there[:, wanted > 0], axis=1) for name, wanted in emotions.items()}
+        found["distance"] = distances(network, pictures["image"], real, edit, emotions)
+    return found
+
+
+def distances(
+    network: frechet.FeatureNetwork,
+    pictures: np.ndarray,
+    real: Mapping[str, np.ndarray],
+    edit: editing.Edit,
+    emotions: Mapping[str, np.ndarray],
+) -> dict[str, float]:
+    """Fréchet and kernel distance of each emotion, the former beside that of two halves of the real pictures ("floor").
+
+    Emotions that fewer than ten real pictures show are left out. The sets overlap, as in the reference: a picture with
+    the units of two emotions counts for both; and what is asked has no other units, which real pictures have.
+
+    Args:
+      network: what the features are taken from; figures are named after it.
+      pictures: (N, S, S, C) in [0, 1].
+      real: emotion -> (N,), whether a picture shows it.
+      edit: the editor.
+      emotions: name -> controls (K,).
+    """
+    features, found = network.features(pictures), {}
+    key, kernel_key = frechet.metric_key(network.name), frechet.metric_key(network.name, kernel=True)
+    for name, wanted in emotions.items():
+        if real[name].sum() < _FEWEST:
+            continue
+        drawn = network.features(edit(pictures, np.tile(wanted, (len(pictures), 1))))
+        own = features[real[name]]
+        found[f"{key}_{name}"] = frechet.frechet_distance(frechet.Statistics.of(own), frechet.Statistics.of(drawn))
+        found[f"{key}_{name}_floor"] = frechet.real_floor(own)
+        found[f"{kernel_key}_{name}"] = frechet.kernel_distance(own, drawn).mean
+    return found
+
+
+def grid(
+    runner: Runner, state: TrainState, source: Mapping[str, np.ndarray], steps: int = 4
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """One face with each control set to `steps` values from the smallest to the largest, the others as they are.
+
+    The reference's picture "au_edition", of all units where it shows nine.
+
+    Args:
+      runner: of the editor.
+      state: its state.
+      source: one example, with what it shows where that is known; else the system is asked.
+      steps: how many values.
+
+    Returns:
+      (control -> (steps, S, S, C) in [0, 1], the values (steps,)).
+    """
+    system = runner.system
+    assert isinstance(system, Editor)
+    known = system.controls_from(source)
+    own = np.asarray(runner.controls_of(state, source["image"]) if known is None else known)[0]
+    values = np.linspace(*system.control_range, steps)
+    wanted = np.tile(own, (len(system.controls), steps, 1)).astype(np.float32)
+    for control in range(len(system.controls)):
+        wanted[control, :, control] = values
+    wanted = wanted.reshape(-1, len(own))
+    drawn = _edit(runner, state, np.repeat(source["image"], len(wanted), 0), wanted)
+    columns = drawn.reshape(len(system.controls), steps, *drawn.shape[1:])
+    return dict(zip(system.controls, columns, strict=True)), values
+
+
+def _of_units(data: Data, split: str, count: int, edit: editing.Edit, *, final: bool) -> dict[str, Any]:
+    """Figures of single units, see `editing.measure`, with the true pictures where `final`."""
+    table = data.tables[data.config.evaluate][split]
+    positions = _spread(len(table), count)
+    people = table.records.column("identity")[table.rows]
+    partners = np.array([_partner(people, position) for position in positions])
+    source = data.at(split, positions)
+    seen = judge.load().sees()
+    typical = np.where(seen, editing.typical_intensities(table.labels["aus"]), 0)
+    trial = editing.Trial.of(
+        source["image"], data.at(split, partners)["image"], tuple(table.files(positions)), source["aus"], typical
+    )
+    truth = None
+    if final:
+        options = data.config.streams[data.config.evaluate].options
+        truth = editing.true_edits(trial, options.get("seed", 0), data.config.image_size)
+    return editing.measure(trial, edit, judge.load(), truth)
+
+
+def _partner(people: np.ndarray, position: int) -> int:
+    """Another picture of the same person, the next one where there is one."""
+    own = np.flatnonzero(people == people[position])
+    return int(own[(np.searchsorted(own, position) + 1) % len(own)])
+
+
+def _spread(total: int, count: int) -> np.ndarray:
+    """`count` positions at most, equally far apart; not in step with the classes, which come in turn."""
+    return np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
+
+
+def _edit(runner: Runner, state: TrainState, images: np.ndarray, controls: np.ndarray, batch: int = 32) -> np.ndarray:
+    """The editor on any number of pictures, in batches of one size."""
+    parts = []
+    for start in range(0, len(images), batch):
+        part, wanted = images[start : start + batch], controls[start : start + batch]
+        whole = np.resize(np.arange(len(part)), batch)  # the rest is filled up with the first ones
+        parts.append(np.asarray(runner.edit(state, part[whole], wanted[whole].astype(np.float32)))[: len(part)])
+    return np.concatenate(parts)
+
+
+@functools.cache
+def _network(inception: str, form: str) -> frechet.FeatureNetwork:
+    if inception:
+        return frechet.inception(inception, form)
+    logging.info(
+        "distances are taken on the features of the package's face_judge; give config.measures.inception for FID"
+    )
+    return judge.load()

@@ -1,0 +1,155 @@
+"""Edits a face: asks an editor for action units or an emotion, and shows the way there.
+
+python -m fer_jax.tools.edit --workdir=runs/au_cyclegan-tiny face.png --au=AU12=1 --au=AU04=0.5
+python -m fer_jax.tools.edit --workdir=runs/au_cyclegan-tiny test:17 --emotion=joy
+
+Pictures are files, taken as face crops, or places in the workdir's data such as test:17. For each, the folder --out
+gets <name>.png, the edited picture, <name>-sheet.png, original, reconstruction and edited side by side, and <name>.gif,
+the way from the original to what was asked. What is not asked stays as the system's own critic sees it in the picture.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from absl import flags, logging
+from PIL import Image
+
+from fer_jax.errors import UsageError
+from fer_jax.tools import common
+
+
+@dataclasses.dataclass(frozen=True)
+class Edited:
+    """One picture and what became of it, each (S, S, C) in [0, 1].
+
+    Attributes:
+      reconstruction: drawn again with what it shows.
+      frames: (F, S, S, C), from the reconstruction to what was asked.
+      goal: (K,) what was asked, by `Editor.controls`.
+    """
+
+    original: np.ndarray
+    reconstruction: np.ndarray
+    frames: np.ndarray
+    goal: np.ndarray
+
+
+def wish(trained: common.Trained, settings: Sequence[str], emotion: str) -> dict[int, float]:
+    """["AU12=1"] and an emotion's name -> which controls are asked to have which value; settings go last.
+
+    Raises:
+      UsageError: no such control or emotion (those that there are get listed), or a value out of range.
+    """
+    system, wanted = trained.system, {}
+    if emotion:
+        known = system.emotions(trained.state)
+        if emotion not in known:
+            raise UsageError(f"--emotion: {emotion!r} is not one of {', '.join(known)}")
+        wanted = dict(enumerate(map(float, known[emotion])))
+    names, (low, high) = list(system.controls), system.control_range
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or name not in names:
+            raise UsageError(f"--au={setting}: write NAME=VALUE, with a name of {', '.join(names)}")
+        try:
+            value = float(text)
+        except ValueError:
+            raise UsageError(f"--au={setting}: {text!r} is not a number") from None
+        if not low <= value <= high:
+            raise UsageError(
+                f"--au={setting}: outside of {low:g}..{high:g}, which is what the network was trained with"
+            )
+        wanted[names.index(name)] = value
+    if not wanted:
+        raise UsageError("nothing is asked; give --au=NAME=VALUE or --emotion=NAME")
+    return wanted
+
+
+def edit(trained: common.Trained, picture: np.ndarray, wanted: Mapping[int, float], frames: int) -> Edited:
+    """A picture (S, S, C) in [0, 1] edited in `frames` equal parts of the way."""
+    system, state, runner = trained.system, trained.state, trained.runner
+    start = np.asarray(runner.controls_of(state, picture[None]))[0]
+    goal = start.copy()
+    goal[list(wanted)] = list(wanted.values())
+    share = np.linspace(0, 1, frames, dtype=np.float32)[:, None]
+    way = ((1 - share) * start + share * goal).astype(np.float32)
+    drawn = np.asarray(runner.edit(state, np.repeat(picture[None], frames, 0), way))
+    for name, before, after in zip(system.controls, start, goal, strict=True):
+        if before != after:
+            logging.info("%s: %.2f -> %.2f", name, before, after)
+    return Edited(picture, drawn[0], drawn, goal)
+
+
+def write(edited: Edited, out: Path, name: str, milliseconds: int) -> list[Path]:
+    """Writes <name>.png, <name>-sheet.png and <name>.gif.
+
+    Raises:
+      UsageError: they cannot be written.
+    """
+    from fer_jax.report import images
+
+    final, sheet, moving = (out / f"{name}{ending}" for ending in (".png", "-sheet.png", ".gif"))
+    whole = images.to_bytes(edited.frames[-1])
+    common.write_picture(Image.fromarray(whole[..., 0] if whole.shape[-1] == 1 else whole), final)
+    columns = {"original": edited.original, "reconstruction": edited.reconstruction, "edited": edited.frames[-1]}
+    common.write_picture(images.sheet({title: picture[None] for title, picture in columns.items()}), sheet)
+    scale = max(1, -(-96 // len(edited.original)))  # as sheets are enlarged
+    there_and_back = [*edited.frames, *edited.frames[-2:0:-1]]
+    try:
+        images.save_gif(moving, there_and_back, milliseconds=milliseconds, scale=scale)
+    except OSError as error:
+        raise UsageError(f"--out {out}: cannot be written: {error.strerror or error}") from error
+    return [final, sheet, moving]
+
+
+def names_of(pictures: Sequence[str]) -> list[str]:
+    """What their results are called: the file's stem, or test-17; numbered where two are the same."""
+    stems = [Path(name).stem if Path(name).exists() else name.replace(":", "-").replace("/", "-") for name in pictures]
+    return [stem if stems.count(stem) == 1 else f"{stem}-{i}" for i, stem in enumerate(stems)]
+
+
+def define_flags() -> None:
+    """The flags."""
+    flags.DEFINE_string("workdir", None, "Folder of a run of a system that edits.")
+    flags.DEFINE_integer("step", None, "The checkpoint's step; default: the selected one.")
+    flags.DEFINE_multi_string("au", [], "NAME=VALUE: a control and the value it shall have; may be repeated.")
+    flags.DEFINE_string("emotion", "", "An emotion by name, as the system defines it.")
+    flags.DEFINE_string("out", None, "Folder to write to; default: <workdir>/samples/edit.")
+    flags.DEFINE_integer("frames", 11, "Pictures on the way, both ends included.", lower_bound=2)
+    flags.DEFINE_integer("milliseconds", 80, "Time of each; a GIF holds multiples of 10.", 10, 60000)
+    flags.DEFINE_enum("resize", "bilinear", common.RESIZES, "How files are resized.")
+
+
+def run(pictures: list[str]) -> None:
+    """Does what the parsed flags say."""
+    given = flags.FLAGS
+    if not given.workdir:
+        raise UsageError("--workdir: missing; the folder of a run of a system that edits")
+    if not pictures:
+        raise UsageError("no picture; name files or places such as test:17")
+    from fer_jax import runtime
+
+    runtime.start()
+    from fer_jax.systems.base import Editor
+
+    trained = common.open_workdir(Path(given.workdir), step=given.step)
+    if not isinstance(trained.system, Editor):
+        raise UsageError(f"--workdir {trained.folder}: a run of {trained.config.system}, which edits nothing")
+    wanted = wish(trained, given.au, given.emotion)
+    source = common.Pictures(trained.config, resize=given.resize)
+    originals = [source.read(trained.system.edits, name) for name in pictures]  # all, before anything is written
+    out = Path(given.out) if given.out else trained.folder / "samples" / "edit"
+    for name, original in zip(names_of(pictures), originals, strict=True):
+        edited = edit(trained, original, wanted, given.frames)
+        paths = write(edited, out, name, given.milliseconds)
+        logging.info("written: %s (checkpoint of step %d)", ", ".join(map(str, paths)), trained.step)
+
+
+if __name__ == "__main__":
+    from fer_jax.cli import call
+
+    define_flags()
+    call(run, sys.argv, names=True)
