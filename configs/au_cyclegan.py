@@ -67,6 +67,7 @@ def _published() -> ConfigDict:
             "gen_aus": 10.0,
             "gen_rec": 10.0,  # its lambda_cyc, which weighs the reconstruction
             "gen_cycle": 0.0,  # a true cycle; not in the published system
+            "gen_smooth": 0.0,  # total variation of what is changed; not in the published system
         }
     )
     # What pictures are translated to: other rows of the batch, `draws` for each ("random"), or what each picture has
@@ -77,8 +78,12 @@ def _published() -> ConfigDict:
     config.aus = ConfigDict({"threshold": _PRESENT, "of_fakes": False})
     config.last_only = False  # the penalty sees the last of a picture's fakes only
     config.gen_every = 1  # critic updates for each of the generator, within an epoch
-    config.optim = ConfigDict({"lr": 2e-4, "gen_lr": 0.0, "critic_lr": 0.0, "b1": 0.5, "b2": 0.999})  # 0 = lr
-    config.ema_decay = 0.0  # > 0: moving average of the generator for editing and samples; not in the published system
+    # Rates of 0 are `lr`.
+    config.optim = ConfigDict({"lr": 2e-4, "gen_lr": 0.0, "critic_lr": 0.0, "warm_up_lr": 0.0, "b1": 0.5, "b2": 0.999})
+    # Not in the published system:
+    config.warm_up = 0  # steps at the start in which the critic learns AUs alone
+    config.critic_noise = 0.0  # deviation of noise on what the critic sees
+    config.ema_decay = 0.0  # > 0: moving average of the generator for editing and samples
     # What evaluation looks at beside the system's own figures: so many faces are edited during a run, distances are
     # taken of so many pictures, on the features of Inception-v3's weights in a file ("" = the package's face_judge) in
     # its "torchvision" or "fid" form.

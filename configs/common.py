@@ -59,13 +59,14 @@ def get_config() -> ConfigDict:
 
 def stream(source: str, labels: tuple[str, ...], **fields) -> ConfigDict:
     """One stream of pictures: where it comes from, which labels it carries, and how its pictures are seen."""
-    whole = {"load_size": 0, "crop_kind": "none", "flip_half": False, "rotate": 0.0}
+    whole = {"load_size": 0, "crop_kind": "none", "flip_half": False, "rotate": 0.0, "affine": ""}
     defaults = {
         "source": source,
         "path": "",  # where the files of a data set that cannot be made here lie; "" = the default place
         "options": {},  # the data set's own
         "labels": labels,
         "identities": 0,  # identity streams: only the first so many, 0 = all
+        "only": "",  # pictures of one expression, by name; "" = of all
         "train_view": dict(whole),
         "eval_view": dict(whole),
     }

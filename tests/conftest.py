@@ -1,5 +1,6 @@
 """Eight CPU devices for every test, and the fixtures that several folders use."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -41,13 +42,18 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def uninterrupted(data_dir, tmp_path_factory):
-    """(workdir, fields of config.run) of a micro run by the command line, from its start to its end."""
+    """(workdir, fields of config.run) of a config's micro run by the command line, from its start to its end."""
     from tests import micro
 
-    workdir = tmp_path_factory.mktemp("runs") / "uninterrupted"
     run = {"steps": 6, "log_every": 1, "checkpoint_every": 1, "eval_every": 3, "sample_every": 6}
-    micro.succeeds(data_dir, micro.flags("tdgan", workdir, **run))
-    return workdir, run
+
+    @functools.cache
+    def of(name):
+        workdir = tmp_path_factory.mktemp("runs") / name
+        micro.succeeds(data_dir, micro.flags(name, workdir, **run))
+        return workdir, run
+
+    return of
 
 
 @pytest.fixture

@@ -28,9 +28,11 @@ def micro(name, data_dir, **run):
         for view in (stream.train_view, stream.eval_view):
             view.load_size = view.load_size and 18
         stream.identities = min(stream.identities, 3)
-    plain = {"warm_up": 0, "d_fr_every": 1, "d_er_every": 1}  # one program for all steps
+    plain = {"warm_up": 0, "d_fr_every": 1, "d_er_every": 1, "n_critic": 1}  # one program for all steps
     config.update({key: value for key, value in plain.items() if key in config})
     shrink = {"width": 4, "noise": 2, "blocks": 1, "hidden": 8, "depths": (1, 2), "layers": 2, "embedding": 8}
+    shrink |= {"disc_width": 4, "latent": 8}
+    shrink |= {"dimensions": 3}  # in 2-D the first derivatives of GANmut's covariances by their angles are 0
     config.model.update({key: value for key, value in shrink.items() if key in config.model})
     config.run.update(epochs=0, steps=4, log_every=2, eval_every=2, sample_every=4, checkpoint_every=2, sample_rows=2)
     config.run.update(run)

@@ -163,4 +163,25 @@ def open_data(config, *, training: bool = True) -> Data:
             fields = tuple(stream.labels)
             table = Table.of(other, rows, fields)
             tables[name] = {"train": table.first_identities(stream.identities) if "identity" in fields else table}
+    for name, splits in tables.items():
+        if only := data.streams[name].get("only", ""):
+            tables[name] = {split: _only(table, only, f"{name}.only", split) for split, table in splits.items()}
     return Data(data, config.seed, tables)
+
+
+def _only(table: Any, wanted: str, field: str, split: str) -> Any:
+    """The rows of a table that show one expression; its classes and their numbers stay.
+
+    Raises:
+      UsageError: there is no such class, or no picture of it.
+    """
+    from fer_jax.data.sources.image_folder import class_name
+
+    names = table.classes.get("expression", ())
+    if (expression := class_name(wanted, "expression")) not in names:
+        have = f"has {', '.join(names)}" if names else "needs the label expression"
+        raise UsageError(f"config.data.streams.{field}: {wanted!r} is no class of {table.records.name}, which {have}")
+    chosen = table.where(table.labels["expression"] == names.index(expression))
+    if not len(chosen):
+        raise UsageError(f"config.data.streams.{field}: {table.records.name} has no picture of {wanted!r} for {split}")
+    return chosen

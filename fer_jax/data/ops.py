@@ -12,6 +12,7 @@ import tensorflow as tf
 from fer_jax.errors import UsageError
 
 CROPS = ("none", "random", "center")
+AFFINES = ("", "bilinear", "nearest")
 _PRECISION = 22  # bits of Pillow's weights
 
 
@@ -111,17 +112,69 @@ def turn(image: tf.Tensor, degrees: tf.Tensor | float) -> tf.Tensor:
     return tf.gather_nd(image, tf.where(inside[..., None], at, 0)) * tf.cast(inside[..., None], image.dtype)
 
 
+def random_affine(image: tf.Tensor, seed: tf.Tensor, kind: str) -> tf.Tensor:
+    """A picture (S, S, C) float32 turned by up to 7.5 degrees, moved, enlarged and, half of the time, mirrored.
+
+    As GANmut trains: moved by up to 7.5 pixels of 128 along either axis, enlarged by 1.075 to 1.15 about the centre;
+    black (0) where nothing is. `kind` "bilinear" is what was meant, with an exact mirror; "nearest" is what the
+    reference's arguments amount to, with its mirror that is one pixel off. Departure: pictures of another size than
+    the published 128 pixels are moved in proportion.
+    """
+    draws = tf.random.stateless_uniform((5,), seed)
+    turned = (2 * draws[0] - 1) * (7.5 * math.pi / 180)
+    zoom, mirrored = 1.075 + 0.075 * draws[3], draws[4] < 0.5
+    side = tf.cast(tf.shape(image)[0], tf.float32)
+    centre, cos, sin = side / 2 - 0.5, tf.cos(turned), tf.sin(turned)
+    reach = 7.5 / 128 * side
+    # Backwards, from each new pixel to where it comes from.
+    across = tf.range(side)
+    rows, cols = across[:, None], across[None, :]
+    if kind == "nearest":
+        cols = tf.where(mirrored, side - cols, cols)
+    else:
+        cols = tf.where(mirrored, side - 1 - cols, cols)
+    x = (cols - centre) / zoom - (2 * draws[1] - 1) * reach
+    y = (rows - centre) / zoom - (2 * draws[2] - 1) * reach
+    return _sampled(image, sin * x + cos * y + centre, cos * x - sin * y + centre, kind)
+
+
+def _sampled(image: tf.Tensor, rows: tf.Tensor, cols: tf.Tensor, kind: str) -> tf.Tensor:
+    """Values at positions (S, S), 0 beyond the edges."""
+
+    def at(row, col):
+        size = tf.shape(image)
+        inside = (row >= 0) & (row < size[0]) & (col >= 0) & (col < size[1])
+        place = tf.stack([tf.where(inside, row, 0), tf.where(inside, col, 0)], -1)
+        return tf.gather_nd(image, place) * tf.cast(inside[..., None], image.dtype)
+
+    if kind == "nearest":
+        return at(tf.cast(tf.floor(rows + 0.5), tf.int32), tf.cast(tf.floor(cols + 0.5), tf.int32))
+    top, left = tf.floor(rows), tf.floor(cols)
+    down, right = (rows - top)[..., None], (cols - left)[..., None]
+    row, col = tf.cast(top, tf.int32), tf.cast(left, tf.int32)
+    upper = at(row, col) * (1 - right) + at(row, col + 1) * right
+    lower = at(row + 1, col) * (1 - right) + at(row + 1, col + 1) * right
+    return upper * (1 - down) + lower * down
+
+
 def view(
-    *, image_size: int, channels: int, load_size: int, crop_kind: str, flip_half: bool, rotate: float = 0.0
+    *,
+    image_size: int,
+    channels: int,
+    load_size: int,
+    crop_kind: str,
+    flip_half: bool,
+    rotate: float = 0.0,
+    affine: str = "",
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """How a stream sees its pictures: (uint8 picture, seed (2,)) -> (image_size, image_size, channels) in [0, 1].
 
     Without a crop the whole picture is resized to the square, its aspect not kept. With one, the shorter side is
     resized to `load_size` and a square of `image_size` is cut out. Then it is flipped, half of the time, and turned by
-    any angle of up to `rotate` degrees either way.
+    any angle of up to `rotate` degrees either way. Last comes a `random_affine` of the kind `affine`, "" = none.
 
     Raises:
-      UsageError: unknown crop, a crop larger than the loaded picture, or an angle outside of 0..180.
+      UsageError: unknown crop or affine, a crop larger than the loaded picture, or an angle outside of 0..180.
     """
     if crop_kind not in CROPS:
         raise UsageError(f"config.data: crop {crop_kind!r} is not one of {', '.join(CROPS)}")
@@ -130,6 +183,8 @@ def view(
 
     if not 0 <= rotate <= 180:
         raise UsageError(f"config.data: rotate {rotate} is not an angle in 0..180 degrees")
+    if affine not in AFFINES:
+        raise UsageError(f"config.data: affine {affine!r} is not one of {', '.join(filter(None, AFFINES))}, or empty")
 
     def apply(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         image = to_channels(image, channels)
@@ -142,7 +197,9 @@ def view(
         if rotate:
             own = tf.random.experimental.stateless_fold_in(seed, 0)  # seed + 2 is the next stream's
             image = turn(image, tf.random.stateless_uniform((), own, -rotate, rotate, tf.float64))
-        image = tf.ensure_shape(image, (image_size, image_size, channels))
-        return tf.cast(image, tf.float32) / 255
+        image = tf.cast(tf.ensure_shape(image, (image_size, image_size, channels)), tf.float32) / 255
+        if affine:
+            image = random_affine(image, tf.random.experimental.stateless_fold_in(seed, 1), affine)
+        return tf.ensure_shape(image, (image_size, image_size, channels))
 
     return apply

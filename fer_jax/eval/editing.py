@@ -1,9 +1,9 @@
 """How well an editor changes one action unit: it alone, by as much as was asked, and on the same person.
 
-Possible since the judge (`fer_jax.eval.judge`) was trained on faces whose units are known. Each source picture is
-edited once for each unit: a unit that is there is asked away, one that is not is asked to the mean intensity that it
-has where it is there. For rendered faces the true picture of every edit is drawn too, which says what a perfect editor
-would score.
+Possible since rendered faces can be drawn with any units: of every edit the true picture is known. Each source picture
+is edited once for each unit: a unit that is there is asked away, one that is not is asked to the mean intensity that it
+has where it is there. Edited and true picture are compared by what the judge (`fer_jax.eval.judge`) reads in both, so
+that what the judge cannot see, or sees too small, counts for neither side; and pixel by pixel, without a judge.
 """
 
 import dataclasses
@@ -58,53 +58,57 @@ def typical_intensities(aus: np.ndarray) -> np.ndarray:
     return np.where(there.any(0), (aus * there).sum(0) / np.maximum(there.sum(0), 1), 0)
 
 
-def measure(trial: Trial, edit: Edit, judge: Judge, truth: np.ndarray | None = None) -> dict[str, Any]:
+def measure(trial: Trial, edit: Edit, judge: Judge, truth: np.ndarray) -> dict[str, Any]:
     """Figures of an editor.
 
     Args:
       trial: what it is asked.
       edit: the editor; takes all pictures of a trial at once.
       judge: who says what is seen.
-      truth: (M, T, T, C), the true pictures of the edits, of any size.
+      truth: (M, S, S, C) in [0, 1], the true pictures of the edits.
 
     Returns:
-      "edit": "changed", mean error of the changed unit against what was asked, "no_edit", the same of the unedited
-      picture, "leak", mean change of the other units, "gain" = 1 - (changed + leak) / no_edit, "identity", the
-      likeness to the source, "identity_pairs", that of two real pictures of a person, "identity_ratio", their
-      quotient, and "..._of_units" lists. "truth": the same of the true pictures.
+      "changed": mean difference, to the true picture, in the intensity that the judge reads of the changed unit;
+      "leak": in those of the other units; "pixels": mean absolute difference of the pixels. Each with "..._no_edit",
+      the same of the unedited picture, and "..._ratio", their quotient. "gain" = 1 - (changed + leak) / (what they are
+      without an edit). "identity": likeness to the source; "identity_pairs": of two real pictures of a person;
+      "identity_ratio": their quotient. "..._of_units": lists in the order of "units".
     """
-    before, pairs = judge.look(trial.sources), judge.look(trial.others)
-    real = float((before.identity * pairs.identity).sum(1).mean())
-    seen = judge.look(edit(trial.sources[trial.source], trial.asked))
-    figures = {"edit": _compare(trial, before, seen, real)}
-    if truth is not None:
-        figures["truth"] = _compare(trial, before, judge.look(truth), real)
-    return figures
-
-
-def _compare(trial: Trial, before: Seen, after: Seen, real: float) -> dict[str, Any]:
-    rows, asked = np.arange(len(trial.unit)), trial.asked[np.arange(len(trial.unit)), trial.unit]
-    source = before.aus[trial.source]
-    changed = np.abs(after.aus[rows, trial.unit] - asked)
-    unedited = np.abs(source[rows, trial.unit] - asked)
-    moved = np.abs(after.aus - source)
-    leak = (moved.sum(1) - moved[rows, trial.unit]) / (moved.shape[1] - 1)
-    likeness = (after.identity * before.identity[trial.source]).sum(1)
-    units = np.unique(trial.unit)
-    each = {
-        name: [float(values[trial.unit == unit].mean()) for unit in units]
-        for name, values in (("changed", changed), ("no_edit", unedited), ("leak", leak), ("identity", likeness))
+    drawn = edit(trial.sources[trial.source], trial.asked)
+    before, true, after = judge.look(trial.sources), judge.look(truth), judge.look(drawn)
+    pairs = float((before.identity * judge.look(trial.others).identity).sum(1).mean())
+    source = Seen(*(values[trial.source] for values in before))
+    rows = {
+        **_differences(trial, after, true, drawn - truth),
+        **{
+            f"{n}_no_edit": v for n, v in _differences(trial, source, true, trial.sources[trial.source] - truth).items()
+        },
+        "identity": (after.identity * source.identity).sum(1),
     }
+    units = np.unique(trial.unit)
+    each = {name: [float(values[trial.unit == unit].mean()) for unit in units] for name, values in rows.items()}
     means = {name: float(np.mean(values)) for name, values in each.items()}
+    wrong, unedited = (means[f"changed{which}"] + means[f"leak{which}"] for which in ("", "_no_edit"))
     return {
-        "gain": 1 - (means["changed"] + means["leak"]) / means["no_edit"],
+        "gain": 1 - wrong / unedited,
         **means,
-        "changed_ratio": means["changed"] / means["no_edit"],
-        "identity_pairs": real,
-        "identity_ratio": means["identity"] / real,
+        **{f"{name}_ratio": means[name] / means[f"{name}_no_edit"] for name in ("changed", "pixels")},
+        "identity_pairs": pairs,
+        "identity_ratio": means["identity"] / pairs,
         "examples": len(trial.unit),
         "units": [UNITS[unit] for unit in units],
         **{f"{name}_of_units": values for name, values in each.items()},
+    }
+
+
+def _differences(trial: Trial, seen: Seen, true: Seen, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """(M,) of each edit: in the unit that is to change, in the others, and in the pixels."""
+    apart = np.abs(seen.aus - true.aus)
+    changed = apart[np.arange(len(trial.unit)), trial.unit]
+    return {
+        "changed": changed,
+        "leak": (apart.sum(1) - changed) / (apart.shape[1] - 1),
+        "pixels": np.abs(pixels).mean((1, 2, 3)),
     }
 
 

@@ -33,7 +33,7 @@ def figures(
       data: of the run.
       split: whose pictures are edited.
       measures: `config.measures`: "sources", "pictures", "inception" and "form".
-      final: more sources, and the true pictures of all edits.
+      final: more sources.
     """
     system = runner.system
     assert isinstance(system, Editor)
@@ -53,7 +53,7 @@ def figures(
     if rendered:
         count = _FINAL_SOURCES if final else measures["sources"]
         if "aus" in table.labels and system.controls == editing.UNITS:
-            found |= _of_units(data, split, count, asked, final=final)
+            found |= _of_units(data, split, count, asked)
         sources = data.at(split, _spread(len(table), count))["image"]
         classes = {name: _CLASSES.get(name, name) for name in emotions}
         found["emotion"] = editing.expressions(sources, edit, judge.load(), emotions, classes)
@@ -127,23 +127,20 @@ def grid(
     return dict(zip(system.controls, columns, strict=True)), values
 
 
-def _of_units(data: Data, split: str, count: int, edit: editing.Edit, *, final: bool) -> dict[str, Any]:
-    """Figures of single units, see `editing.measure`, with the true pictures where `final`."""
+def _of_units(data: Data, split: str, count: int, edit: editing.Edit) -> dict[str, Any]:
+    """Figures of single units, see `editing.measure`."""
     table = data.tables[data.config.evaluate][split]
     positions = _spread(len(table), count)
     people = table.records.column("identity")[table.rows]
     partners = np.array([_partner(people, position) for position in positions])
     source = data.at(split, positions)
-    seen = judge.load().sees()
-    typical = np.where(seen, editing.typical_intensities(table.labels["aus"]), 0)
+    typical = editing.typical_intensities(table.labels["aus"])
     trial = editing.Trial.of(
         source["image"], data.at(split, partners)["image"], tuple(table.files(positions)), source["aus"], typical
     )
-    truth = None
-    if final:
-        options = data.config.streams[data.config.evaluate].options
-        truth = editing.true_edits(trial, options.get("seed", 0), data.config.image_size)
-    return editing.measure(trial, edit, judge.load(), truth)
+    options = data.config.streams[data.config.evaluate].options
+    truth = editing.true_edits(trial, options.get("seed", 0), data.config.image_size)
+    return {"edit": editing.measure(trial, edit, judge.load(), truth)}
 
 
 def _partner(people: np.ndarray, position: int) -> int:

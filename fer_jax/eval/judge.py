@@ -16,7 +16,6 @@ import numpy as np
 from fer_jax.models.face_judge import FaceJudge
 
 FILE = Path(__file__).with_name("face_judge.npz")
-_SEEN = 0.5  # concordance with the true intensities
 _ABOUT = "about"  # the array that holds the description, JSON in bytes
 
 
@@ -78,13 +77,6 @@ class Judge:
             padded = np.concatenate([part, np.zeros((self._batch - len(part), *part.shape[1:]), np.float32)])
             parts.append([value[: len(part)] for value in jax.device_get(self._look(self._variables, padded))])
         return Seen(*map(np.concatenate, zip(*parts, strict=True)))
-
-    def sees(self) -> np.ndarray:
-        """(17,), the units that it told from pictures of people it never saw; of the others it is not asked.
-
-        That is all but AU14, the dimpler, of which rendered faces have a trace at most.
-        """
-        return np.array(self.about["test"]["aus"]["ccc_of_units"]) >= _SEEN
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Pictures (N, S, S, 1 or 3) in [0, 1] -> (N, F)."""

@@ -52,23 +52,18 @@ def write_evaluation(workdir: Path, split: str, figures: dict[str, Any], about: 
         if "confusion" in values
     }
     if "edit" in figures:
-        _plot_units(workdir / "plots", split, figures)
+        _plot_units(workdir / "plots", split, figures["edit"])
     if matrices:
         plots.confusion(workdir / "plots" / f"confusion_{split}.png", matrices, names)
     return path
 
 
-def _plot_units(folder: Path, split: str, figures: dict[str, Any]) -> None:
+def _plot_units(folder: Path, split: str, edit: dict[str, Any]) -> None:
     """Of each unit: the error of the changed one, and what leaks into the others."""
-    edit, truth = figures["edit"], figures.get("truth")
-    errors = {"no edit": edit["no_edit_of_units"], "edited": edit["changed_of_units"]}
-    leaks = {"edited": edit["leak_of_units"]}
-    if truth:
-        errors["drawn true"], leaks["drawn true"] = truth["changed_of_units"], truth["leak_of_units"]
-    title = f"{split}: error of the unit that was to change, says the face judge"
-    plots.bars(folder / f"edit_{split}.png", title, errors, edit["units"], "intensity")
-    title = f"{split}: change of the other units"
-    plots.bars(folder / f"leak_{split}.png", title, leaks, edit["units"], "intensity")
+    for name, what in (("changed", "the unit that was to change"), ("leak", "the other units")):
+        series = {"no edit": edit[f"{name}_no_edit_of_units"], "edited": edit[f"{name}_of_units"]}
+        title = f"{split}: difference to the true picture in {what}, as the face judge reads it"
+        plots.bars(folder / f"{name}_{split}.png", title, series, edit["units"], "intensity")
 
 
 def write_sample(

@@ -34,10 +34,19 @@ def gradient_norms(critic: Critic, x: jax.Array) -> jax.Array:
     The norm's own derivative is 0 where the norm is 0 (it is infinite otherwise): a critic that says the same of all
     pictures stays finite.
     """
-    grads = jax.grad(lambda pictures: critic(pictures).sum())(x)
-    squares = jnp.square(grads).sum(tuple(range(1, grads.ndim)))
+    squares = _squared_norms(critic, x)
     positive = squares > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1)), 0)
+
+
+def _squared_norms(critic: Critic, x: jax.Array) -> jax.Array:
+    grads = jax.grad(lambda pictures: critic(pictures).sum())(x)
+    return jnp.square(grads).sum(tuple(range(1, grads.ndim)))
+
+
+def r1_penalty(critic: Critic, real: jax.Array) -> jax.Array:
+    """1/2 mean over real pictures (B, H, W, C) of the squared gradient norm (Mescheder et al., 2018, R1)."""
+    return _squared_norms(critic, real).mean() / 2
 
 
 def gradient_penalty(

@@ -20,3 +20,13 @@ def l2(prediction: jax.Array, target: jax.Array) -> jax.Array:
     2.5
     """
     return jnp.square(prediction - target).mean()
+
+
+def total_variation(pictures: jax.Array) -> jax.Array:
+    """Mean absolute difference of neighbouring pixels, down and to the right. (B, H, W, C) -> ().
+
+    >>> float(total_variation(jnp.array([[0.0, 1.0], [0.0, 1.0]])[None, :, :, None]))
+    1.0
+    """
+    down, right = pictures[:, 1:] - pictures[:, :-1], pictures[:, :, 1:] - pictures[:, :, :-1]
+    return jnp.abs(down).mean() + jnp.abs(right).mean()

@@ -115,14 +115,19 @@ class Dense(nn.Module):
 
 
 class InstanceNorm(nn.Module):
-    """InstanceNorm2d without running statistics, the same in training and evaluation. (B, H, W, C) -> (B, H, W, C).
+    """InstanceNorm2d by the picture's own statistics, in training and evaluation. (B, H, W, C) -> (B, H, W, C).
 
     The variance is the biased one over H x W of each picture and channel. Statistics are float32 or better.
     Over a 1 x 1 map the result is the shift alone and every derivative is 0.
+
+    With `track` running statistics are kept as PyTorch does, of the batch's means and mean unbiased variances, and
+    moved where "batch_stats" is mutable. Nothing reads them: they are for networks that PyTorch's users export.
     """
 
     epsilon: float = 1e-5
     affine: bool = False
+    track: bool = False
+    momentum: float = 0.9  # share of the old running value
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
@@ -132,7 +137,20 @@ class InstanceNorm(nn.Module):
             shift = self.param("bias", zeros, x.shape[-1:])
         else:
             scale, shift = jnp.ones(x.shape[-1:], wide.dtype), jnp.zeros(x.shape[-1:], wide.dtype)
+        if self.track:
+            self._track(lax.stop_gradient(wide))
         return _instance_norm(wide, scale, shift, self.epsilon).astype(x.dtype)
+
+    def _track(self, x: jax.Array) -> None:
+        mean = self.variable("batch_stats", "mean", jnp.zeros, x.shape[-1:], jnp.float32)
+        var = self.variable("batch_stats", "var", jnp.ones, x.shape[-1:], jnp.float32)
+        if self.is_initializing() or not self.is_mutable_collection("batch_stats"):
+            return
+        keep, count = self.momentum, x.shape[1] * x.shape[2]
+        own = x.mean((1, 2), keepdims=True)
+        own_var = jnp.square(x - own).mean((1, 2)) * (count / max(count - 1, 1))
+        mean.value = keep * mean.value + (1 - keep) * own.mean((0, 1, 2))
+        var.value = keep * var.value + (1 - keep) * own_var.mean(0)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))

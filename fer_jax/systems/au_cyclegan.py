@@ -26,27 +26,15 @@ from fer_jax.data.faces.model import AU_NUMBERS
 from fer_jax.errors import UsageError
 from fer_jax.losses.action_units import AU_LOSSES, read
 from fer_jax.losses.adversarial import ADVERSARIAL, gradient_penalty
-from fer_jax.losses.reconstruction import l1
+from fer_jax.losses.au_targets import EMOTION_AUS, Targets, emotion_vector
+from fer_jax.losses.reconstruction import l1, total_variation
 from fer_jax.models import au_cyclegan_families as families
 from fer_jax.models.au_cyclegan import Judgement
 from fer_jax.systems.base import Batch, DataSpec, Metrics
 from fer_jax.train import optim
 from fer_jax.train.state import NetState, TrainState
 
-EMOTION_AUS = {
-    "joy": (6, 12),
-    "sadness": (1, 4, 15),
-    "surprise": (1, 2, 5, 26),
-    "contempt": (12, 14),
-    "fear": (1, 2, 4, 5, 7, 20, 26),
-    "anger": (4, 5, 7, 23),
-}
 SHOWN = ("joy", "sadness", "surprise", "contempt")  # in sample sheets
-
-
-def emotion_vector(name: str) -> tuple[float, ...]:
-    """The AUs of an emotion: 17 zeros and ones in the order of AU_NUMBERS."""
-    return tuple(float(number in EMOTION_AUS[name]) for number in AU_NUMBERS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,37 +48,11 @@ class LossWeights:
     gen_aus: float = 10.0
     gen_rec: float = 10.0  # reconstruction, the reference's lambda_cyc
     gen_cycle: float = 0.0  # there and back again, not in the published system
+    gen_smooth: float = 0.0  # total variation of what is changed, likewise
 
     def total(self, net: str, terms: Mapping[str, jax.Array]) -> jax.Array:
         """Weighted sum of the terms of `net`."""
         return sum(getattr(self, f"{net}_{name}") * term for name, term in terms.items())  # type: ignore[return-value]
-
-
-@dataclasses.dataclass(frozen=True)
-class Targets:
-    """Which AUs pictures are translated to.
-
-    "random" takes other rows of the batch, with replacement, `draws` for each picture. Departure: the reference draws
-    from the whole set; a batch is itself a uniform draw from that. "complement" makes one target for each AU, the
-    picture's own with that one complemented. `noise` n adds U(-n, n) to the active AUs of random targets, held in
-    [0, 1]; the reference describes that, with n = 0.1, and never turns it on.
-    """
-
-    kind: str = "random"
-    draws: int = 1
-    noise: float = 0.0
-
-    def draw(self, key: jax.Array, aus: jax.Array) -> jax.Array:
-        """AUs (B, A) of a batch -> targets (n * B, A), the n of a picture side by side, so that none changes device."""
-        if self.kind == "complement":
-            chosen = jnp.eye(aus.shape[1], dtype=bool)
-            return jnp.where(chosen, 1 - aus[:, None], aus[:, None]).reshape(-1, aus.shape[1])
-        row_key, noise_key = jax.random.split(key)
-        targets = aus[jax.random.randint(row_key, (len(aus) * self.draws,), 0, len(aus))]
-        if not self.noise:
-            return targets
-        noise = jax.random.uniform(noise_key, targets.shape, targets.dtype, -self.noise, self.noise)
-        return jnp.where(targets > 0, jnp.clip(targets + noise, 0, 1), targets)
 
 
 class Draws(NamedTuple):
@@ -101,17 +63,20 @@ class Draws(NamedTuple):
       gen: of the generator step.
       mix: share of the fake in each picture that the penalty looks at, (N, 1, 1, 1); N is n * B, or B for the last
         fakes only.
+      noise: key of the noise on what the critic sees, None for none.
     """
 
     critic: jax.Array
     gen: jax.Array
     mix: jax.Array
+    noise: jax.Array | None = None
 
 
 class Due(NamedTuple):
     """What a step updates beside the critic."""
 
     gen: bool
+    warm_up: bool = False  # the critic learns AUs alone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +90,9 @@ class AuCycleGan:
       last_only: the penalty sees the last fake of each picture only, as e5 has it (the complement of AU45).
       aus_of_fakes: the critic must also find the targets in the fakes, as in e1 to e4.
       threshold: above 0, AUs are presence labels, 1 from this share of the largest value on.
+      warm_up: steps at the start in which the critic learns the AUs of pictures and nothing else happens.
+      critic_noise: deviation of the normal noise through which the critic looks for AUs. Without, it can be told an AU
+        by a few pixels that nobody would notice.
       ema_decay: above 0, a moving average of the generator edits and samples.
     """
 
@@ -140,7 +108,9 @@ class AuCycleGan:
     aus_of_fakes: bool = False
     threshold: float = 0.0
     gen_every: int = 1
-    ema_decay: float = 0.0
+    warm_up: int = 0  # not in the published system
+    critic_noise: float = 0.0  # likewise
+    ema_decay: float = 0.0  # likewise
 
     def init(self, key: jax.Array) -> TrainState:
         """Networks with the reference's initialisation."""
@@ -156,20 +126,21 @@ class AuCycleGan:
 
     # ---- what a step is given ----
 
-    def labels(self, aus: jax.Array) -> jax.Array:
-        """AUs (B, A) as a data set has them -> in the networks' scale: of the largest, in [0, 1], or presence."""
+    def labels(self, aus: Any) -> Any:
+        """AUs (B, A), jax or numpy, as in a data set -> in the networks' scale: shares of the largest, or presence."""
         largest = np.asarray(self.data.scales.get("aus", (1.0,) * aus.shape[-1]), aus.dtype)
         scaled = aus / np.where(largest > 0, largest, 1)
         return (scaled >= self.threshold).astype(aus.dtype) if self.threshold else scaled
 
     def draw(self, key: jax.Array, aus: jax.Array) -> Draws:
         """Targets and mixing shares of a step, for AUs (B, A)."""
-        critic_key, gen_key, mix_key = jax.random.split(key, 3)
+        critic_key, gen_key, mix_key, noise_key = jax.random.split(key, 4)
         critic = gen = self.targets.draw(critic_key, aus)
         if self._draws_anew:
             gen = self.targets.draw(gen_key, aus)
         count = len(aus) if self.last_only else len(critic)
-        return Draws(critic, gen, jax.random.uniform(mix_key, (count, 1, 1, 1), aus.dtype))
+        mix = jax.random.uniform(mix_key, (count, 1, 1, 1), aus.dtype)
+        return Draws(critic, gen, mix, noise_key if self.critic_noise else None)
 
     @property
     def _draws_anew(self) -> bool:
@@ -177,14 +148,18 @@ class AuCycleGan:
 
     # ---- losses: the first argument is what is differentiated ----
 
-    def judge(self, params: Any, picture: jax.Array) -> Judgement:
-        """The critic's judgement of pictures (B, S, S, C)."""
+    def judge(self, params: Any, picture: jax.Array, noise: jax.Array | None = None) -> Judgement:
+        """The critic's judgement of pictures (B, S, S, C); given a key, it looks for the AUs through noise."""
+        if noise is not None:
+            noisy = picture + self.critic_noise * jax.random.normal(noise, picture.shape, picture.dtype)
+            return Judgement(self.judge(params, picture).adversarial, self.judge(params, noisy).aus)
         judgement: Any = self.critic.apply({"params": params}, picture)
         return judgement
 
-    def critic_loss(self, params, image, aus, fake, targets, mix):
+    def critic_loss(self, params, image, aus, fake, targets, mix, noise=None):
         """Of pictures (B, ...) with their AUs and fakes (n * B, ...) with their targets -> (total, terms)."""
-        real, faked = self.judge(params, image), self.judge(params, fake)
+        real_noise, fake_noise = (None, None) if noise is None else jax.random.split(noise)
+        real, faked = self.judge(params, image, real_noise), self.judge(params, fake, fake_noise)
         terms = {"adv": ADVERSARIAL[self.adversarial].critic(real.adversarial, faked.adversarial)}
         if self.aus_of_fakes:
             both = jnp.concatenate([real.aus, faked.aus]), jnp.concatenate([aus, targets])
@@ -197,7 +172,7 @@ class AuCycleGan:
             terms["penalty"] = gradient_penalty(lambda x: self.judge(params, x).adversarial, *mixed, mix)
         return self.weights.total("critic", terms), terms
 
-    def gen_loss(self, params, stats, critic, image, aus, targets):
+    def gen_loss(self, params, stats, critic, image, aus, targets, noise=None):
         """Of pictures (B, ...), their AUs and targets (n * B, A) -> (total, (terms, new running statistics)).
 
         `stats` are the generator's, `critic` the critic's parameters.
@@ -206,12 +181,14 @@ class AuCycleGan:
         maps, stats = self.pass_through(params, stats, "encode", image)
         fake, stats = self.pass_through(params, stats, "decode", _repeat(maps, count), targets)
         again, stats = self.pass_through(params, stats, "decode", maps, aus)
-        judgement = self.judge(critic, fake)
+        judgement = self.judge(critic, fake, noise)
         terms = {
             "adv": ADVERSARIAL[self.adversarial].gen(judgement.adversarial),
             "aus": AU_LOSSES[self.au_loss](judgement.aus, targets),
             "rec": l1(again, image),
         }
+        if self.weights.gen_smooth:
+            terms["smooth"] = total_variation(fake - _repeat(image, count))
         if self.weights.gen_cycle:
             maps, stats = self.pass_through(params, stats, "encode", fake)
             back, stats = self.pass_through(params, stats, "decode", maps, _repeat(aus, count))
@@ -232,12 +209,30 @@ class AuCycleGan:
 
     def phase(self, step: int) -> Due:
         """Whether the step after `step` completed ones updates the generator. The gaps restart with every epoch."""
+        if step < self.warm_up:
+            return Due(gen=False, warm_up=True)
         return Due(gen=step % max(self.data.steps_per_epoch, 1) % self.gen_every == 0)
 
     def train_step(self, state: TrainState, batch: Batch, key: jax.Array, due: Due) -> tuple[TrainState, Metrics]:
         """One step, with new draws."""
-        aus = self.labels(batch["face"]["aus"])
-        return self.update(state, batch["face"]["image"], aus, self.draw(key, aus), due)
+        image, aus = batch["face"]["image"], self.labels(batch["face"]["aus"])
+        draws = self.draw(key, aus)
+        if due.warm_up:
+            return self.warm_up_step(state, image, aus, draws)
+        return self.update(state, image, aus, draws, due)
+
+    def warm_up_step(
+        self, state: TrainState, image: jax.Array, aus: jax.Array, draws: Draws
+    ) -> tuple[TrainState, Metrics]:
+        """One step in which the critic learns the AUs (B, A) of pictures (B, S, S, C)."""
+        critic = state.nets["critic"]
+
+        def loss(params):
+            return AU_LOSSES[self.au_loss](self.judge(params, image, draws.noise).aus, aus)
+
+        value, grads = jax.value_and_grad(loss)(critic.params)
+        nets = {**state.nets, "critic": critic.update(grads, self.tx["critic"])}
+        return state.replace(step=state.step + 1, nets=nets), {"critic/aus": value}  # type: ignore[attr-defined]
 
     def update(
         self, state: TrainState, image: jax.Array, aus: jax.Array, draws: Draws, due: Due
@@ -247,7 +242,7 @@ class AuCycleGan:
         # Not differentiated, but in training mode: the running statistics move with this pass too.
         fake, stats = self.translate(gen.params, gen.stats, image, draws.critic)
         (total, terms), grads = jax.value_and_grad(self.critic_loss, has_aux=True)(
-            critic.params, image, aus, fake, draws.critic, draws.mix
+            critic.params, image, aus, fake, draws.critic, draws.mix, draws.noise
         )
         critic = critic.update(grads, self.tx["critic"])
         metrics = {f"critic/{name}": value for name, value in terms.items()} | {"critic/total": total}
@@ -256,8 +251,9 @@ class AuCycleGan:
         else:
             # Without new targets the reference makes one pass for both steps, so here the first does not count.
             before = stats if self._draws_anew else gen.stats
+            noise = None if draws.noise is None else jax.random.fold_in(draws.noise, 1)
             (total, (terms, stats)), grads = jax.value_and_grad(self.gen_loss, has_aux=True)(
-                gen.params, before, critic.params, image, aus, draws.gen
+                gen.params, before, critic.params, image, aus, draws.gen, noise
             )
             gen = gen.update(grads, self.tx["gen"], ema_decay=self.ema_decay).replace(stats=stats)  # type: ignore
             metrics |= {f"gen/{name}": value for name, value in terms.items()} | {"gen/total": total}
@@ -365,7 +361,16 @@ def build(config, data: DataSpec) -> AuCycleGan:
     return AuCycleGan(
         gen=gen,
         critic=critic,
-        tx={n: optim.adam(rates[f"{n}_lr"] or rates.lr, rates.b1, rates.b2) for n in ("gen", "critic")},
+        tx={
+            "gen": optim.adam(rates.gen_lr or rates.lr, rates.b1, rates.b2),
+            "critic": optim.adam(
+                rates.critic_lr or rates.lr,
+                rates.b1,
+                rates.b2,
+                first_lr=rates.warm_up_lr,
+                first_steps=config.warm_up,
+            ),
+        },
         data=data,
         weights=LossWeights(**weights),
         targets=Targets(config.targets.kind, config.targets.draws, config.targets.noise),
@@ -375,6 +380,8 @@ def build(config, data: DataSpec) -> AuCycleGan:
         aus_of_fakes=config.aus.of_fakes,
         threshold=config.aus.threshold,
         gen_every=config.gen_every,
+        warm_up=config.warm_up,
+        critic_noise=config.critic_noise,
         ema_decay=config.ema_decay,
     )
 

@@ -4,8 +4,9 @@ Ours, of no publication: what `rendered_faces` makes possible, since its factors
 asks it whether the unit that was to change did, whether the others stayed, and whether the person is the same
 (`fer_jax.eval.editing`). It must be trained on other people than the editor: `configs/face_judge.py` takes another
 seed. A batch holds two streams: "face", image (B, S, S, C) in [0, 1], aus (B, 17) in [0, 1], expression and identity
-(B,); and "free", the same without expression, whose action units come in any combination. Without the latter the judge
-guesses units from those that usually come with them, and does not believe a picture in which one alone has changed.
+(B,); and "free", the same without expression, whose action units come in any combination. From the latter alone it
+learns the units: those of "face" say each other, and a judge that guesses does not believe a picture in which one
+alone has changed.
 """
 
 import dataclasses
@@ -71,12 +72,12 @@ class FaceJudgeSystem:
     def loss(self, params: Mapping[str, Any], stats: Any, batch: Batch):
         """Of both networks' parameters -> (total, (terms, new statistics))."""
         face, free = batch["face"], batch["free"]
-        image, aus, identity = (interleave(face[name], free[name]) for name in ("image", "aus", "identity"))
+        image, identity = (interleave(face[name], free[name]) for name in ("image", "identity"))
         said: Any
         said, updated = self.net.apply({"params": params["net"], **stats}, image, train=True, mutable="batch_stats")
         who: Any = self.gallery.apply({"params": params["gallery"]}, said.identity)
         terms = {
-            "aus": optax.sigmoid_binary_cross_entropy(said.aus, aus).mean(),
+            "aus": optax.sigmoid_binary_cross_entropy(said.aus[1::2], free["aus"]).mean(),
             "expression": cross_entropy(said.logits[0::2], face["expression"]),
             "identity": cross_entropy(who, identity),
         }

@@ -60,27 +60,46 @@ def test_what_is_asked(trial):
     )
 
 
+def truth_of(trial):
+    return perfect(trial.sources[trial.source], trial.asked)
+
+
 def test_a_perfect_editor(trial):
-    figures = editing.measure(trial, perfect, Reads(), truth=perfect(trial.sources[trial.source], trial.asked))
-    for of in ("edit", "truth"):
-        found = figures[of]
-        assert found["changed"] == pytest.approx(0, abs=1e-6) and found["leak"] == pytest.approx(0, abs=1e-6)
-        assert found["gain"] == pytest.approx(1, abs=1e-5) and found["identity_ratio"] == pytest.approx(1)
-        assert found["units"] == ["AU01", "AU12"] and found["examples"] == 8
+    found = editing.measure(trial, perfect, Reads(), truth_of(trial))
+    for figure in ("changed", "leak", "pixels"):
+        assert found[figure] == pytest.approx(0, abs=1e-6)
+    assert found["gain"] == pytest.approx(1, abs=1e-5) and found["identity_ratio"] == pytest.approx(1)
+    assert found["units"] == ["AU01", "AU12"] and found["examples"] == 8
 
 
 def test_no_editor(trial):
-    found = editing.measure(trial, lambda images, asked: images, Reads())["edit"]
+    found = editing.measure(trial, lambda images, asked: images, Reads(), truth_of(trial))
     wanted = np.mean([0.7, 1, 0.6, 0.7, 0.8, 0.4, 0.7, 0.7])
-    assert found["no_edit"] == pytest.approx(wanted, rel=1e-5) and found["changed"] == pytest.approx(wanted, rel=1e-5)
-    assert found["gain"] == pytest.approx(0, abs=1e-6) and found["changed_ratio"] == pytest.approx(1)
+    assert found["changed_no_edit"] == pytest.approx(wanted, rel=1e-5)
+    assert found["changed"] == pytest.approx(wanted, rel=1e-5)
+    assert found["pixels"] == pytest.approx(wanted / SIDE**2, rel=1e-5)
+    assert found["gain"] == pytest.approx(0, abs=1e-6)
+    assert found["changed_ratio"] == found["pixels_ratio"] == pytest.approx(1)
+
+
+def test_a_judge_that_sees_half_of_it_says_the_same_ratio(trial):
+    class Weak(Reads):
+        def look(self, images):
+            seen = super().look(images)
+            return seen._replace(aus=seen.aus / 2)
+
+    def half(images, asked):
+        return (images + perfect(images, asked)) / 2
+
+    found = [editing.measure(trial, half, judge, truth_of(trial)) for judge in (Reads(), Weak())]
+    assert found[0]["changed_ratio"] == pytest.approx(0.5) == found[1]["changed_ratio"]
 
 
 def test_an_editor_that_changes_all_units_leaks(trial):
     def all_units(images, asked):
         return perfect(images, np.broadcast_to(asked.max(1, keepdims=True), asked.shape))
 
-    found = editing.measure(trial, all_units, Reads())["edit"]
+    found = editing.measure(trial, all_units, Reads(), truth_of(trial))
     assert found["leak"] > 0.3 and found["gain"] < 0.5
 
 
@@ -88,7 +107,7 @@ def test_another_person_is_noticed(trial):
     def stranger(images, asked):
         return pictures(asked, seed=9)
 
-    found = editing.measure(trial, stranger, Reads())["edit"]
+    found = editing.measure(trial, stranger, Reads(), truth_of(trial))
     assert found["changed"] == pytest.approx(0, abs=1e-6) and found["identity_ratio"] < 0.8
 
 

@@ -112,6 +112,13 @@ def tiny_emotion(data_dir, tmp_path_factory):
     return untrained(micro("emotion_gcn", data_dir), tmp_path_factory.mktemp("emotion"))
 
 
+@pytest.fixture(scope="session")
+def tiny_editor(data_dir, tmp_path_factory):
+    from tests.micro import micro
+
+    return untrained(micro("au_cyclegan", data_dir), tmp_path_factory.mktemp("editor"))
+
+
 @pytest.fixture
 def command(monkeypatch):
     """(tool, *flags, names=...): runs a tool as its command line does, in this process."""

@@ -1,0 +1,98 @@
+"""DCGAN: draws faces from noise, all at once or one expression at a time (Radford, Metz, Chintala, ICLR 2016).
+
+python -m fer_jax.main --config=configs/dcgan.py                 # the published network, 64 x 64, on rendered_faces
+python -m fer_jax.main --config=configs/dcgan.py:tiny            # minutes on two CPU cores
+python -m fer_jax.main --config=configs/dcgan.py:conditional     # one network for all expressions
+python -m fer_jax.main --config=configs/dcgan.py:celeba --config.data.streams.face.path=DIR
+python -m fer_jax.main --config=configs/dcgan.py:fer2013 --config.data.streams.face.only=happiness  # 48 x 48, grey
+python -m fer_jax.main --config=configs/dcgan.py:fer2013_conditional
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(variant: str = "rendered_faces") -> ConfigDict:
+    """The config of a variant."""
+    return common.choose(variant, _VARIANTS, _published)
+
+
+def _published() -> ConfigDict:
+    """Network and hyper-parameters of the report, PyTorch's tutorial where it is silent, but for the data."""
+    config = common.get_config()
+    config.system = "dcgan"
+    config.data.update(image_size=64, channels=3, batch_size=128, evaluate="face")
+    config.model = ConfigDict(
+        {
+            "latent": 100,
+            "width": 64,
+            # Not in the published system:
+            "conditional": False,  # draws by class
+            "embedding": 32,  # conditional: numbers that stand for a class in the generator's input
+            "norm": "batch",  # of the discriminator; or "spectral"
+        }
+    )
+    config.augment = ()  # of "color", "translation", "cutout" (DiffAugment); not in the published system
+    config.optim = ConfigDict({"lr": 2e-4, "gen_lr": 0.0, "disc_lr": 0.0, "b1": 0.5, "b2": 0.999})  # 0 = lr
+    config.ema_decay = 0.0  # > 0: moving average of the generator for samples, e.g. 0.999; not in the published system
+    config.select.metric = "disc/step"  # the last one: no figure of a GAN's own says which is best
+    config.run.update(epochs=25, sample_every=500, log_every=50)
+    return config
+
+
+def _stream(config: ConfigDict, source: str, labels: tuple[str, ...] = ("expression",), **options) -> None:
+    config.data.streams = ConfigDict({"face": common.stream(source, labels, options=options)})
+
+
+def _rendered(config: ConfigDict) -> None:
+    _stream(config, "rendered_faces", image_size=config.data.image_size)
+
+
+def _celeba(config: ConfigDict) -> None:
+    """CelebA's pictures in a folder, shorter side resized to 64 and the middle cut out; nothing of them is labelled."""
+    _stream(config, "celeba", labels=())
+    for view in (config.data.streams.face.train_view, config.data.streams.face.eval_view):
+        view.update(load_size=config.data.image_size, crop_kind="center")
+
+
+def _fer2013(config: ConfigDict) -> None:
+    """48 x 48, grey. As published, one network an expression: `data.streams.face.only` names it; "" = of all."""
+    config.data.update(image_size=48, channels=1)
+    config.run.update(epochs=50, sample_every=100)
+    _stream(config, "fer2013")
+
+
+def _conditionally(variant):
+    """What small sets need too: pictures that the discriminator sees are changed, and the generator is averaged."""
+
+    def changed(config: ConfigDict) -> None:
+        variant(config)
+        config.model.conditional = True
+        config.augment = ("color", "translation", "cutout")
+        config.ema_decay = 0.999
+
+    return changed
+
+
+def _tiny(config: ConfigDict) -> None:
+    """Same code path; 48 x 48 and grey as FER2013, a quarter of the width, minutes on two CPU cores.
+
+    Departures: smaller batches and an average of the generator.
+    """
+    config.data.update(image_size=48, channels=1, batch_size=64)
+    config.model.width = 16
+    config.ema_decay = 0.99
+    config.run.update(epochs=0, steps=2000, log_every=100, eval_every=500, sample_every=250)
+    _rendered(config)
+
+
+_VARIANTS = {
+    "rendered_faces": _rendered,
+    "conditional": _conditionally(_rendered),
+    "celeba": _celeba,
+    "fer2013": _fer2013,
+    "fer2013_conditional": _conditionally(_fer2013),
+    "tiny": _tiny,
+    "tiny_conditional": _conditionally(_tiny),
+}
