@@ -46,6 +46,7 @@ def _published() -> ConfigDict:
             "hidden_activation": "relu",
             "attention": 0,  # n > 0: self-attention on the map of the n-th layer; not in the published system
             "mask": False,  # the generator also says how much of the input stays; not in the published system
+            "resize": False,  # maps are enlarged bilinearly, without the checks of transposed convolutions; likewise
             # early and keras:
             "kernels": (6, 6, 6, 6),
             "strides": (3, 2, 2, 2),
@@ -82,13 +83,13 @@ def _published() -> ConfigDict:
     config.optim = ConfigDict({"lr": 2e-4, "gen_lr": 0.0, "critic_lr": 0.0, "warm_up_lr": 0.0, "b1": 0.5, "b2": 0.999})
     # Not in the published system:
     config.warm_up = 0  # steps at the start in which the critic learns AUs alone
-    config.critic_noise = 0.0  # deviation of noise on what the critic sees
+    config.critic_noise = 0.0  # > 0: deviation of noise, behind a slight blur, through which the critic sees AUs
     config.ema_decay = 0.0  # > 0: moving average of the generator for editing and samples
     # What evaluation looks at beside the system's own figures: so many faces are edited during a run, distances are
     # taken of so many pictures, on the features of Inception-v3's weights in a file ("" = the package's face_judge) in
     # its "torchvision" or "fid" form.
     config.measures = ConfigDict({"sources": 24, "pictures": 1000, "inception": "", "form": "torchvision"})
-    config.select.metric = "reconstruction/psnr"
+    config.select.metric = "edit/gain"
     config.run.update(epochs=170, sample_every=1000)
     return config
 
@@ -179,8 +180,12 @@ def _on_rendered_faces(experiment):
 
 
 def _emotionet(config: ConfigDict) -> None:
-    """The published run; presence labels as OpenFace gives them."""
+    """The published run; presence labels as OpenFace gives them.
+
+    What an edit of a real face should look like nobody knows: the checkpoint is chosen by reconstruction.
+    """
     config.aus.threshold = 0.0
+    config.select.metric = "reconstruction/psnr"
     config.data.streams = ConfigDict({"face": common.stream("openface", ("aus",), options={"columns": "presence"})})
 
 
@@ -189,11 +194,13 @@ def _emotionet(config: ConfigDict) -> None:
 
 def _tiny(config: ConfigDict) -> None:
     """Same code path; 48 pixels, narrow networks, minutes on two CPU cores. Departures: an average of the generator."""
-    config.data.update(image_size=48, batch_size=16)
+    config.data.update(image_size=48, batch_size=8)
     config.model.update(width=24, layers=4, max_width=192, hidden=128)
     config.ema_decay = 0.99
     config.run.update(epochs=0, steps=2000, log_every=100, eval_every=1000, sample_every=500)
     _rendered(config)
+    free = common.stream("rendered_faces", ("aus",), options={"image_size": 48, "free": True})
+    config.data.streams.free = free
 
 
 def _tiny_of(experiment, *, fixed: bool = False):

@@ -11,8 +11,11 @@ from configs import common
 
 def get_config(variant: str = "rendered_faces") -> ConfigDict:
     """The config of a variant."""
-    if variant not in _VARIANTS:
-        raise ValueError(f"configs/face_judge.py has no variant {variant!r}; have {', '.join(_VARIANTS)}")
+    return common.choose(variant, _VARIANTS, _base)
+
+
+def _base() -> ConfigDict:
+    """Network and loss."""
     config = common.get_config()
     config.system = "face_judge"
     config.data.update(image_size=64, channels=3, batch_size=16, eval_batch_size=80, evaluate="face")
@@ -20,7 +23,6 @@ def get_config(variant: str = "rendered_faces") -> ConfigDict:
     config.loss = ConfigDict({"aus": 4.0, "expression": 0.5, "identity": 0.5})
     config.ema_decay = 0.998
     config.select.metric = "aus/ccc"
-    _VARIANTS[variant](config)
     return config
 
 

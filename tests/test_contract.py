@@ -12,6 +12,9 @@ from fer_jax.train.checkpoint import Checkpoints
 from fer_jax.train.shard import Runner
 from tests.micro import assert_equal, assert_same_gradients, config_names, micro
 
+# Leaves that no gradient reaches: what is added to all values of a Wasserstein critic changes no difference of them.
+_UNREACHED = {"au_cyclegan": {"critic": "['fc_adv']['layers_1']['linear']['bias']"}}
+
 
 @functools.cache
 def built(name, data_dir, devices):
@@ -44,8 +47,9 @@ class TestContract:
         after, metrics = steps(name, data_dir, 8, runner.init(), 0, 1)
         assert int(after.step) == 1 and all(np.isfinite(value) for value in metrics.values())
         for net in before.nets:
-            pairs = zip(jax.tree.leaves(before.nets[net].params), jax.tree.leaves(after.nets[net].params), strict=True)
-            assert all(np.any(a != np.asarray(b)) for a, b in pairs), net
+            old, new = (jax.tree_util.tree_leaves_with_path(state.nets[net].params) for state in (before, after))
+            same = {jax.tree_util.keystr(path) for (path, a), (_, b) in zip(old, new, strict=True) if np.all(a == b)}
+            assert same <= {_UNREACHED.get(name, {}).get(net)}, net
 
     def test_saved_and_restored_equals_straight_on(self, name, data_dir, tmp_path):
         """Bit for bit, batches and random numbers included; and two runs with one seed agree."""

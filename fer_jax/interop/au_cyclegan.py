@@ -2,8 +2,8 @@
 
 The reference (gtesei/facial_unpaired_i2i_translation_SA_C_CC_GAN) saves ``weights.pth``, a dictionary of "G", "D",
 "optim_G" and "optim_D". State dicts of the two networks are read, running statistics included; the optimisers' are not,
-so that training goes on with new ones. A state dict may be missing, as there. Written are the two state dicts, each in
-a file of its own, which are read as well.
+so that training goes on with new ones. A state dict may be missing, as there. Files of one state dict, G.pth and D.pth,
+are read as well.
 """
 
 from collections.abc import Iterator, Mapping
@@ -60,7 +60,7 @@ def read(folder: Path, config: Any, templates: Mapping[str, Any]) -> dict[str, A
 
 
 def write(folder: Path, variables: Mapping[str, Any]) -> list[Path]:
-    """Writes a file for each network, which ``torch.load`` reads and the reference's networks take.
+    """Writes `TOGETHER` without optimisers, which ``torch.load`` reads and the reference's networks take.
 
     Raises:
       UsageError: networks that the reference does not have, or the folder cannot be written.
@@ -73,10 +73,9 @@ def write(folder: Path, variables: Mapping[str, Any]) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--export {folder}: cannot be written: {error.strerror or error}") from error
-    paths = {net: folder / f"{stem}.pth" for net, stem in FILES.items()}
-    for net, path in paths.items():
-        save_state_dict(path, export_tree(dict(variables[net]), names))
-    return list(paths.values())
+    trees = {key: export_tree(dict(variables[net]), names) for net, key in FILES.items()}
+    save_state_dict(folder / TOGETHER, trees)
+    return [folder / TOGETHER]
 
 
 def _state_dicts(folder: Path) -> dict[str, dict[str, np.ndarray]]:

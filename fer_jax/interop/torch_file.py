@@ -241,36 +241,27 @@ def _ints_tuple(values: tuple[int, ...]) -> bytes:
     return b"(" + b"".join(map(_int, values)) + b"t"
 
 
-def _pickled(arrays: Mapping[str, tuple[str, np.ndarray]], under: str) -> bytes:
-    """The data.pkl of {name: (storage type, array)}: storage i is the i-th array's, written in C order."""
-    out = [pickle.PROTO + b"\x02", b"}" + _text(under) if under else b"", b"ccollections\nOrderedDict\n)R("]
-    for i, (name, (storage, array)) in enumerate(arrays.items()):
-        strides = tuple(math.prod(array.shape[axis + 1 :]) for axis in range(array.ndim))
-        out += [_text(name), b"ctorch._utils\n_rebuild_tensor_v2\n("]
-        out += [
-            b"(",
-            _text("storage"),
-            f"ctorch\n{storage}\n".encode(),
-            _text(str(i)),
-            _text("cpu"),
-            _int(array.size),
-            b"tQ",
-        ]
-        out += [_int(0), _ints_tuple(array.shape), _ints_tuple(strides), b"\x89ccollections\nOrderedDict\n)RtR"]
-    return b"".join(out) + (b"us." if under else b"u.")
+def _pickled(groups: Mapping[str, Mapping[str, tuple[str, np.ndarray]]]) -> bytes:
+    """The data.pkl of {key: {name: (storage type, array)}}, the only key "" being left out.
 
-
-def save_state_dict(path: str | os.PathLike, mapping: Mapping[str, Any], *, under: str = "") -> None:
-    """Writes {name: array} as a zip file for ``torch.load``; the same arrays give the same bytes.
-
-    Args:
-      path: file; it is replaced only once all is written.
-      mapping: arrays of bool, u/int8, int16/32/64, float16/32/64 or bfloat16, any shape and memory order.
-      under: a key; what is written is then {under: {name: array}}.
-
-    Raises:
-      UsageError: an array of another type (it is named), or the file cannot be written.
+    Storage i is the i-th array's, written in C order.
     """
+    nested, index = set(groups) != {""}, 0
+    out = [pickle.PROTO + b"\x02", b"}" if nested else b""]
+    for key, arrays in groups.items():
+        out += [_text(key) if nested else b"", b"ccollections\nOrderedDict\n)R("]
+        for name, (storage, array) in arrays.items():
+            strides = tuple(math.prod(array.shape[axis + 1 :]) for axis in range(array.ndim))
+            out += [_text(name), b"ctorch._utils\n_rebuild_tensor_v2\n(", b"(", _text("storage")]
+            out += [f"ctorch\n{storage}\n".encode(), _text(str(index)), _text("cpu"), _int(array.size), b"tQ"]
+            out += [_int(0), _ints_tuple(array.shape), _ints_tuple(strides), b"\x89ccollections\nOrderedDict\n)RtR"]
+            index += 1
+        out.append(b"us" if nested else b"u")
+    return b"".join(out) + b"."
+
+
+def _stored(path: str | os.PathLike, mapping: Mapping[str, Any]) -> dict[str, tuple[str, np.ndarray]]:
+    """Name -> (storage type, array as it is written)."""
     arrays = {}
     for name, value in mapping.items():
         array = np.asarray(value)
@@ -279,8 +270,26 @@ def save_state_dict(path: str | os.PathLike, mapping: Mapping[str, Any], *, unde
             raise UsageError(f"{path}: {name} has type {array.dtype}, which torch files do not hold; convert it first")
         stored = array if code == "bfloat16" else array.astype(array.dtype.newbyteorder("<"), copy=False)
         arrays[name] = (_STORAGE_OF[code], stored)
-    members = {"data.pkl": _pickled(arrays, under), "byteorder": b"little"}
-    members |= {f"data/{i}": array.tobytes() for i, (_, array) in enumerate(arrays.values())}
+    return arrays
+
+
+def save_state_dict(path: str | os.PathLike, mapping: Mapping[str, Any], *, under: str = "") -> None:
+    """Writes {name: array} as a zip file for ``torch.load``; the same arrays give the same bytes.
+
+    Args:
+      path: file; it is replaced only once all is written.
+      mapping: arrays of bool, u/int8, int16/32/64, float16/32/64 or bfloat16, any shape and memory order; or such
+        mappings by key.
+      under: a key; what is written is then {under: {name: array}}.
+
+    Raises:
+      UsageError: an array of another type (it is named), or the file cannot be written.
+    """
+    nested = mapping and all(isinstance(value, Mapping) for value in mapping.values())
+    groups = {key: _stored(path, value) for key, value in (mapping if nested else {under: mapping}).items()}
+    members = {"data.pkl": _pickled(groups), "byteorder": b"little"}
+    written = (array for arrays in groups.values() for _, array in arrays.values())
+    members |= {f"data/{i}": array.tobytes() for i, array in enumerate(written)}
     members["version"] = b"3\n"
     partial = Path(f"{path}.partial")
     try:

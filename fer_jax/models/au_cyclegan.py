@@ -59,8 +59,9 @@ class Unit(nn.Module):
     """Convolution, norm, activation. (B, H, W, I) -> (B, H', W', features).
 
     Given a `size`, the transposed convolution onto a map of that side: what is lacking is padded at the bottom and
-    right. No bias before a norm unless `bias` says so: it has no effect. An instance norm turns a 1 x 1 map into its
-    shift, whatever the picture; `fixed` leaves it out there.
+    right; or with `resize` a bilinear enlargement and a 3 x 3 convolution, which leaves no checks. No bias before a
+    norm unless `bias` says so: it has no effect. An instance norm turns a 1 x 1 map into its shift, whatever the
+    picture; `fixed` leaves it out there.
     """
 
     features: int
@@ -73,6 +74,7 @@ class Unit(nn.Module):
     affine: bool = True
     scheme: str = "torch"
     fixed: bool = False
+    resize: bool = False
     dtype: jnp.dtype | None = None
 
     @nn.compact
@@ -87,6 +89,9 @@ class Unit(nn.Module):
         fields |= {"dtype": self.dtype, "name": "conv", **INITS[self.scheme]}
         if size is None:
             x = Conv(self.features, self.kernel, **fields)(x)
+        elif self.resize:
+            x = jax.image.resize(x, (x.shape[0], size, size, x.shape[3]), "linear")
+            x = Conv(self.features, 3, **(fields | {"stride": 1, "padding": 1}))(x)
         else:
             reached = (x.shape[1] - 1) * self.stride - 2 * self.padding + self.kernel
             x = ConvTranspose(self.features, self.kernel, output_padding=size - reached, **fields)(x)
@@ -135,7 +140,8 @@ class Generator(nn.Module):
 
     Not in the published network: `attention` n > 0 puts self-attention on the decoder's map that has the side of the
     encoder's n-th layer's. `mask` is GANimation's head (Pumarola et al., ECCV 2018): beside a colour picture, tanh as
-    without it, one channel A in (0, 1) says how much of the input stays: (1 - A) * colour + A * input.
+    without it, one channel A in (0, 1) says how much of the input stays: (1 - A) * colour + A * input. `resize`
+    enlarges maps as `Unit` says instead of by transposed convolutions.
     """
 
     channels: int = 3
@@ -149,6 +155,7 @@ class Generator(nn.Module):
     decoder_activation: str = "relu"
     attention: int = 0
     mask: bool = False
+    resize: bool = False
     dtype: jnp.dtype | None = None
 
     def setup(self):

@@ -1,8 +1,8 @@
 """Generator and critic of the face editor from the plain fields of `config.model`, three families of them.
 
 "general" are e7 to e9 and what their constructor can make beside, "early" e5 and e6, "keras" e1 to e4. Each takes the
-fields that it knows: layers, max_width, shortcut_layers, inject_layers, the norms and activations, attention and mask
-are for the first, kernels, strides and scheme (of initialisation) for the others, fixed for "early".
+fields that it knows: layers, max_width, shortcut_layers, inject_layers, the norms and activations, attention, mask and
+resize are for the first, kernels, strides and scheme (of initialisation) for the others, fixed for "early".
 """
 
 from typing import Any
@@ -32,7 +32,7 @@ def networks(
     shared: dict[str, Any] = {"width": fields.width, "dtype": dtype}
     if fields.family == "general":
         shared |= {name: fields[name] for name in ("layers", "max_width", "attention")}
-        names = ("shortcut_layers", "inject_layers", "norm", "activation", "decoder_activation", "mask")
+        names = ("shortcut_layers", "inject_layers", "norm", "activation", "decoder_activation", "mask", "resize")
         judging: dict[str, Any] = {name: fields[f"critic_{name}"] for name in ("norm", "activation")}
         judging |= {name: fields[name] for name in ("hidden", "hidden_activation")}
         gen = Generator(channels, **shared, **{name: fields[name] for name in names})
@@ -58,8 +58,8 @@ def _check_fields(fields: Any) -> None:
     for name, names in known.items():
         if fields[name] not in names:
             raise UsageError(f"config.model.{name}: {fields[name]!r} is not one of {', '.join(names)}")
-    if fields.family != "general" and (fields.attention or fields.mask):
-        raise UsageError("config.model.attention and config.model.mask are for config.model.family=general")
+    if fields.family != "general" and (fields.attention or fields.mask or fields.resize):
+        raise UsageError("config.model.attention, mask and resize are for config.model.family=general")
     if not 0 <= fields.attention < fields.layers:
         raise UsageError(f"config.model.attention: must be 0 (none) to {fields.layers - 1}, got {fields.attention}")
     for prefix in ("", "critic_"):

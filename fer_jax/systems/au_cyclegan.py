@@ -3,8 +3,8 @@
 The reference is gtesei/facial_unpaired_i2i_translation_SA_C_CC_GAN. A generator draws a picture again with other action
 units (AUs); a critic says how real a picture is and which AUs it shows. What the reference calls cycle consistency is
 reconstruction: a picture's code decoded with the picture's own AUs. A true cycle is an option, `LossWeights.cycle`.
-A batch holds one stream, "face": image (B, S, S, C) in [0, 1] and aus (B, A), each column scaled by its largest value
-in the training split.
+A batch holds the stream "face", image (B, S, S, C) in [0, 1] and aus (B, A), each column scaled by its largest value in
+the training split; pictures of further streams are trained on too.
 
 One step: the critic on pictures and fakes, then, every `gen_every` steps of an epoch, the generator, judged by the
 critic as it is now. With the Wasserstein loss the generator step draws its targets anew, with the others it keeps those
@@ -91,8 +91,8 @@ class AuCycleGan:
       aus_of_fakes: the critic must also find the targets in the fakes, as in e1 to e4.
       threshold: above 0, AUs are presence labels, 1 from this share of the largest value on.
       warm_up: steps at the start in which the critic learns the AUs of pictures and nothing else happens.
-      critic_noise: deviation of the normal noise through which the critic looks for AUs. Without, it can be told an AU
-        by a few pixels that nobody would notice.
+      critic_noise: deviation of normal noise, behind a slight blur, through which the critic looks for AUs. Without,
+        it can be told an AU by a few pixels that nobody would notice.
       ema_decay: above 0, a moving average of the generator edits and samples.
     """
 
@@ -151,7 +151,7 @@ class AuCycleGan:
     def judge(self, params: Any, picture: jax.Array, noise: jax.Array | None = None) -> Judgement:
         """The critic's judgement of pictures (B, S, S, C); given a key, it looks for the AUs through noise."""
         if noise is not None:
-            noisy = picture + self.critic_noise * jax.random.normal(noise, picture.shape, picture.dtype)
+            noisy = blur(picture) + self.critic_noise * jax.random.normal(noise, picture.shape, picture.dtype)
             return Judgement(self.judge(params, picture).adversarial, self.judge(params, noisy).aus)
         judgement: Any = self.critic.apply({"params": params}, picture)
         return judgement
@@ -215,7 +215,8 @@ class AuCycleGan:
 
     def train_step(self, state: TrainState, batch: Batch, key: jax.Array, due: Due) -> tuple[TrainState, Metrics]:
         """One step, with new draws."""
-        image, aus = batch["face"]["image"], self.labels(batch["face"]["aus"])
+        image, aus = (jnp.stack([of[name] for of in batch.values()], 1) for name in ("image", "aus"))
+        image, aus = image.reshape(-1, *image.shape[2:]), self.labels(aus.reshape(-1, aus.shape[2]))
         draws = self.draw(key, aus)
         if due.warm_up:
             return self.warm_up_step(state, image, aus, draws)
@@ -340,6 +341,17 @@ class AuCycleGan:
         wanted = jnp.concatenate([own[:, None], jnp.broadcast_to(emotions, (len(own), *emotions.shape))], 1)
         edited = self.edit(state, image, wanted.reshape(-1, own.shape[1]))
         return (image, *jnp.unstack(edited.reshape(*wanted.shape[:2], *image.shape[1:]), axis=1))
+
+
+def blur(picture: jax.Array) -> jax.Array:
+    """Each pixel averaged with its neighbours, weights 1 2 1 either way, edges repeated. (B, H, W, C) -> same."""
+    for axis in (1, 2):
+        rim = [(0, 0)] * 4
+        rim[axis] = (1, 1)
+        padded, size = jnp.pad(picture, rim, mode="edge"), picture.shape[axis]
+        low, here, high = (jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(3))
+        picture = (low + 2 * here + high) / 4
+    return picture
 
 
 def _repeat(tree: Any, count: int) -> Any:

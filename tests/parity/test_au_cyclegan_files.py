@@ -37,11 +37,11 @@ def test_names_are_the_references_and_come_back(parity_fixture, tmp_path, experi
     manifest = Fixture(parity_fixture("au_cyclegan", experiment).path).manifest
     config = configured(experiment)
     trees = drawn(config)
-    paths = interop.write(tmp_path, trees)
-    assert [path.name for path in paths] == ["G.pth", "D.pth"]
-    for path in paths:
-        names = {name for name, _ in manifest["tensors"][path.stem] if not name.endswith("num_batches_tracked")}
-        assert set(load_state_dict(path)) == names
+    (path,) = interop.write(tmp_path, trees)
+    assert path.name == "weights.pth" and set(written := load_state_dict(path)) == {"G", "D"}
+    for key, tensors in written.items():
+        names = {name for name, _ in manifest["tensors"][key] if not name.endswith("num_batches_tracked")}
+        assert set(tensors) == names
     jax.tree.map(np.testing.assert_array_equal, interop.read(tmp_path, config, templates(config)), trees)
 
 
@@ -53,7 +53,8 @@ def reference_file(monkeypatch, tmp_path, **content):
 
 
 def exported(config, tmp_path):
-    return {path.stem: load_state_dict(path) for path in interop.write(tmp_path / "own", drawn(config))}
+    (path,) = interop.write(tmp_path / "own", drawn(config))
+    return load_state_dict(path)
 
 
 def test_the_references_dictionary(monkeypatch, tmp_path):
