@@ -47,6 +47,7 @@ def get_config() -> ConfigDict:
         {
             "epochs": 100,
             "steps": 0,  # > 0: so many steps instead of epochs
+            "min_steps": 0,  # no fewer than these, however few an epoch has
             "log_every": 100,
             "eval_every": 0,
             "sample_every": 0,

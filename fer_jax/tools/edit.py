@@ -1,7 +1,9 @@
-"""Edits a face: asks an editor for action units or an emotion, and shows the way there.
+"""Edits a face: asks an editor for action units, an emotion or a point of its space, and shows the way there.
 
 python -m fer_jax.tools.edit --workdir=runs/au_cyclegan-tiny face.png --au=AU12=1 --au=AU04=0.5
-python -m fer_jax.tools.edit --workdir=runs/au_cyclegan-tiny test:17 --emotion=joy
+python -m fer_jax.tools.edit --workdir=runs/au_cyclegan-tiny test:17 --emotion=joy --intensity=0.7
+python -m fer_jax.tools.edit --workdir=runs/ganmut-tiny face.png --at=0.6,0.4
+python -m fer_jax.tools.edit --workdir=runs/ganmut-tiny_linear face.png --theta=1.2 --rho=0.8
 
 Pictures are files, taken as face crops, or places in the workdir's data such as test:17. For each, the folder --out
 gets <name>.png, the edited picture, <name>-sheet.png, original, reconstruction and edited side by side, and <name>.gif,
@@ -9,9 +11,11 @@ the way from the original to what was asked. What is not asked stays as the syst
 """
 
 import dataclasses
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from absl import flags, logging
@@ -37,35 +41,72 @@ class Edited:
     goal: np.ndarray
 
 
-def wish(trained: common.Trained, settings: Sequence[str], emotion: str) -> dict[int, float]:
-    """["AU12=1"] and an emotion's name -> which controls are asked to have which value; settings go last.
+class Wish(NamedTuple):
+    """What a command line asks for; the later ones override the earlier.
+
+    Attributes:
+      emotion: by name, "" for none.
+      intensity: share of the way from neutral, which is all controls at 0 where the system has no such emotion.
+      at: values of all controls, () for none.
+      settings: "NAME=VALUE" of single controls.
+    """
+
+    emotion: str = ""
+    intensity: float = 1.0
+    at: tuple[float, ...] = ()
+    settings: Sequence[str] = ()
+
+    def controls(self, trained: common.Trained) -> dict[int, float]:
+        """Which controls shall have which value.
+
+        Raises:
+          UsageError: no such control or emotion (those that there are get listed), or a value out of range.
+        """
+        names, wanted = list(trained.system.controls), {}
+        if self.emotion:
+            known = trained.system.emotions(trained.state)
+            if self.emotion not in known:
+                raise UsageError(f"--emotion: {self.emotion!r} is not one of {', '.join(known)}")
+            goal = np.asarray(known[self.emotion], np.float32)
+            neutral = np.asarray(known.get("neutral", np.zeros_like(goal)), np.float32)
+            wanted = dict(enumerate(map(float, neutral + self.intensity * (goal - neutral))))
+        if self.at:
+            if len(self.at) != len(names):
+                raise UsageError(f"--at: {len(self.at)} values; needed are {len(names)}, of {', '.join(names)}")
+            wanted = dict(enumerate(self.at))
+        for setting in self.settings:
+            name, equals, text = setting.partition("=")
+            if not equals or name not in names:
+                raise UsageError(f"--au={setting}: write NAME=VALUE, with a name of {', '.join(names)}")
+            try:
+                wanted[names.index(name)] = float(text)
+            except ValueError:
+                raise UsageError(f"--au={setting}: {text!r} is not a number") from None
+        if not wanted:
+            raise UsageError("nothing is asked; give --emotion=NAME, --au=NAME=VALUE, --at, or --theta and --rho")
+        low, high = trained.system.control_range
+        for control, value in wanted.items():
+            if not low <= value <= high:
+                raise UsageError(f"{names[control]}={value:g} is outside of {low:g}..{high:g}, which was trained")
+        return wanted
+
+
+def point(at: Sequence[str], theta: float | None, rho: float | None) -> tuple[float, ...]:
+    """The values of --at, or the point in the plane that --theta (radians) and --rho say; () without any.
 
     Raises:
-      UsageError: no such control or emotion (those that there are get listed), or a value out of range.
+      UsageError: text that is no number, one of --theta and --rho, or all three.
     """
-    system, wanted = trained.system, {}
-    if emotion:
-        known = system.emotions(trained.state)
-        if emotion not in known:
-            raise UsageError(f"--emotion: {emotion!r} is not one of {', '.join(known)}")
-        wanted = dict(enumerate(map(float, known[emotion])))
-    names, (low, high) = list(system.controls), system.control_range
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals or name not in names:
-            raise UsageError(f"--au={setting}: write NAME=VALUE, with a name of {', '.join(names)}")
-        try:
-            value = float(text)
-        except ValueError:
-            raise UsageError(f"--au={setting}: {text!r} is not a number") from None
-        if not low <= value <= high:
-            raise UsageError(
-                f"--au={setting}: outside of {low:g}..{high:g}, which is what the network was trained with"
-            )
-        wanted[names.index(name)] = value
-    if not wanted:
-        raise UsageError("nothing is asked; give --au=NAME=VALUE or --emotion=NAME")
-    return wanted
+    if (theta is None) != (rho is None):
+        raise UsageError("--theta and --rho: give both, or none")
+    if at and theta is not None:
+        raise UsageError("--at, --theta and --rho: give a point one way")
+    if theta is not None and rho is not None:
+        return rho * math.cos(theta), rho * math.sin(theta)
+    try:
+        return tuple(map(float, at))
+    except ValueError:
+        raise UsageError(f"--at={','.join(at)}: write numbers, e.g. --at=0.6,0.4") from None
 
 
 def edit(trained: common.Trained, picture: np.ndarray, wanted: Mapping[int, float], frames: int) -> Edited:
@@ -117,6 +158,10 @@ def define_flags() -> None:
     flags.DEFINE_integer("step", None, "The checkpoint's step; default: the selected one.")
     flags.DEFINE_multi_string("au", [], "NAME=VALUE: a control and the value it shall have; may be repeated.")
     flags.DEFINE_string("emotion", "", "An emotion by name, as the system defines it.")
+    flags.DEFINE_float("intensity", 1.0, "Of the emotion: 0 = neutral, 1 = as the system defines it.", 0.0)
+    flags.DEFINE_list("at", [], "Values of all controls, e.g. a point of GANmut's space: 0.6,0.4.")
+    flags.DEFINE_float("theta", None, "With --rho: a point by its direction, in radians.")
+    flags.DEFINE_float("rho", None, "With --theta: the point's distance from the origin.")
     flags.DEFINE_string("out", None, "Folder to write to; default: <workdir>/samples/edit.")
     flags.DEFINE_integer("frames", 11, "Pictures on the way, both ends included.", lower_bound=2)
     flags.DEFINE_integer("milliseconds", 80, "Time of each; a GIF holds multiples of 10.", 10, 60000)
@@ -138,7 +183,8 @@ def run(pictures: list[str]) -> None:
     trained = common.open_workdir(Path(given.workdir), step=given.step)
     if not isinstance(trained.system, Editor):
         raise UsageError(f"--workdir {trained.folder}: a run of {trained.config.system}, which edits nothing")
-    wanted = wish(trained, given.au, given.emotion)
+    at = point(given.at, given.theta, given.rho)
+    wanted = Wish(given.emotion, given.intensity, at, given.au).controls(trained)
     source = common.Pictures(trained.config, resize=given.resize)
     originals = [source.read(trained.system.edits, name) for name in pictures]  # all, before anything is written
     out = Path(given.out) if given.out else trained.folder / "samples" / "edit"

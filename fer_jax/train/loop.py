@@ -59,8 +59,8 @@ class Run:
 
 
 def total_steps(config, steps_per_epoch: int) -> int:
-    """The last step of a run: `run.steps`, or as many epochs as `run.epochs` says."""
-    return config.run.steps or config.run.epochs * steps_per_epoch
+    """The last step of a run: `run.steps`, or as many epochs as `run.epochs` says, but `run.min_steps` at least."""
+    return config.run.steps or max(config.run.epochs * steps_per_epoch, config.run.min_steps)
 
 
 def ended(config, steps_per_epoch: int, step: int, best: int | None) -> bool:

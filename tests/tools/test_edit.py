@@ -4,6 +4,8 @@ from PIL import Image
 
 from fer_jax.errors import UsageError
 from fer_jax.tools import common, edit
+from tests.micro import micro
+from tests.tools.conftest import untrained
 
 
 @pytest.fixture(scope="module")
@@ -37,25 +39,48 @@ def test_what_is_not_asked_stays_as_the_critic_sees_it(opened):
 
 
 def test_an_emotion_and_single_units(opened):
-    joy = edit.wish(opened, ["AU04=0.25"], "joy")
-    assert joy[4] == joy[8] == 1 and joy[2] == 0.25 and sum(joy.values()) == 2.25
+    joy = edit.Wish("joy", 0.5, (), ["AU04=0.25"]).controls(opened)
+    assert joy[4] == joy[8] == 0.5 and joy[2] == 0.25 and sum(joy.values()) == 1.25
+
+
+def test_points():
+    assert edit.point(["0.6", "-0.4"], None, None) == (0.6, -0.4) and edit.point([], None, None) == ()
+    np.testing.assert_allclose(edit.point([], np.pi / 2, 0.8), (0, 0.8), atol=1e-12)
+    for arguments, says in (
+        ((["a"], None, None), "write numbers"),
+        (([], 1.0, None), "give both"),
+        ((["0", "0"], 1.0, 1.0), "one way"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            edit.point(*arguments)
 
 
 @pytest.mark.parametrize(
-    ("settings", "emotion", "says"),
+    ("wish", "says"),
     [
-        ([], "", "nothing is asked"),
-        (["AU99=1"], "", "with a name of AU01, AU02"),
-        (["AU12"], "", "write NAME=VALUE"),
-        (["AU12=much"], "", "'much' is not a number"),
-        (["AU12=1.5"], "", r"outside of 0\.\.1"),
-        (["AU12=nan"], "", r"outside of 0\.\.1"),
-        ([], "joyful", "'joyful' is not one of joy, sadness"),
+        ({}, "nothing is asked"),
+        ({"settings": ["AU99=1"]}, "with a name of AU01, AU02"),
+        ({"settings": ["AU12"]}, "write NAME=VALUE"),
+        ({"settings": ["AU12=much"]}, "'much' is not a number"),
+        ({"settings": ["AU12=1.5"]}, r"AU12=1.5 is outside of 0\.\.1"),
+        ({"settings": ["AU12=nan"]}, r"outside of 0\.\.1"),
+        ({"emotion": "joyful"}, "'joyful' is not one of joy, sadness"),
+        ({"emotion": "joy", "intensity": 1.5}, r"AU06=1.5 is outside"),
+        ({"at": (0.5, 0.5)}, "2 values; needed are 17"),
     ],
 )
-def test_mistakes(opened, settings, emotion, says):
+def test_mistakes(opened, wish, says):
     with pytest.raises(UsageError, match=says):
-        edit.wish(opened, settings, emotion)
+        edit.Wish(**wish).controls(opened)
+
+
+def test_points_of_a_learned_space(data_dir, tmp_path, command):
+    workdir = untrained(micro("ganmut", data_dir), tmp_path / "run").folder
+    for flags, name in (("--at=0.6,0.4,-1", "at"), ("--emotion=happiness", "named")):
+        command(edit, f"--workdir={workdir}", flags, f"--out={tmp_path / name}", "--frames=2", names=["test:0"])
+        assert (tmp_path / name / "test-0.gif").exists()
+    with pytest.raises(UsageError, match=r"x=1.5 is outside of -1\.\.1"):
+        command(edit, f"--workdir={workdir}", "--at=1.5,0,0", names=["test:0"])
 
 
 def test_other_mistakes(tiny, tiny_editor, command, tmp_path):
