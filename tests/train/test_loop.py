@@ -19,8 +19,9 @@ def test_ended(step, best, expected):
 
 
 def test_epochs_and_once_an_epoch():
-    config = ConfigDict({"run": {"steps": 0, "epochs": 4, "eval_every": 0}, "select": {"patience": 1}})
-    assert loop.total_steps(config, 7) == 28
+    run = {"steps": 0, "epochs": 4, "min_steps": 20, "eval_every": 0}
+    config = ConfigDict({"run": run, "select": {"patience": 1}})
+    assert loop.total_steps(config, 7) == 28 and loop.total_steps(config, 2) == 20
     assert not loop.ended(config, 7, 13, 7) and loop.ended(config, 7, 14, 7)
 
 
