@@ -12,7 +12,7 @@ from fer_jax.data.faces.model import AU_NUMBERS
 from fer_jax.errors import UsageError
 from fer_jax.losses.au_targets import EMOTION_AUS, Targets, emotion_vector
 from fer_jax.systems import build
-from fer_jax.systems.au_cyclegan import Draws, Due, LossWeights
+from fer_jax.systems.au_cyclegan import Draws, Due, LossWeights, blur
 from fer_jax.systems.base import DataSpec, Editor, System
 
 SCALES = (2.0, 0.0) + (1.0,) * 15  # the second one never occurs
@@ -103,9 +103,35 @@ def test_draws(variant, fakes, mixed, anew):
 
 
 def test_the_generators_gaps_restart_with_the_epoch():
-    made = system(gen_every=4)
+    made = system("e8", gen_every=4)
     assert [step for step in range(20) if made.phase(step).gen] == [0, 4, 8, 10, 14, 18]
     assert all(system("e8").phase(step) == Due(gen=True) for step in range(12))
+
+
+def test_the_warm_up_trains_the_critics_action_units_alone():
+    made, examples = system(warm_up=2), batch()
+    assert [made.phase(step) for step in range(3)] == [Due(False, True)] * 2 + [Due(True)]
+    state = started(made)
+    after, metrics = made.train_step(state, examples, jax.random.key(1), made.phase(0))
+    assert set(metrics) == {"critic/aus"} and int(after.step) == 1
+    assert not changed(state.nets["gen"], after.nets["gen"])
+    old, new = (nets["critic"].params for nets in (state.nets, after.nets))
+    assert changed(old["fc_cls"], new["fc_cls"]) and changed(old["conv_0"], new["conv_0"])
+    assert not changed(old["fc_adv"], new["fc_adv"])
+
+
+def test_action_units_are_looked_for_through_noise_and_realness_is_not():
+    made, examples = system(critic_noise=0.5), batch()
+    params, image = started(made).nets["critic"].params, examples["face"]["image"]
+    clear, noisy = made.judge(params, image), made.judge(params, image, jax.random.key(3))
+    np.testing.assert_array_equal(clear.adversarial, noisy.adversarial)
+    assert np.abs(clear.aus - noisy.aus).max() > 1e-4
+
+
+def test_a_blur_keeps_flat_pictures_and_thins_single_pixels():
+    picture = jnp.zeros((1, 5, 5, 1)).at[0, 2, 2, 0].set(1.0)
+    np.testing.assert_allclose(blur(picture)[0, 1:4, 1:4, 0] * 16, [[1, 2, 1], [2, 4, 2], [1, 2, 1]])
+    np.testing.assert_allclose(blur(jnp.full((1, 5, 5, 1), 0.3)), 0.3, rtol=1e-6)
 
 
 def changed(before, after):
@@ -163,7 +189,7 @@ def test_the_encoders_statistics_move_twice_or_once(adversarial, passes):
 
 
 def test_the_generator_is_judged_by_the_critic_as_it_is_now():
-    made, examples = system(), batch()
+    made, examples = system(critic_noise=0.0), batch()
     state = started(made)
     aus = made.labels(examples["face"]["aus"])
     draws = made.draw(jax.random.key(2), aus)

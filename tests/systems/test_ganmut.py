@@ -154,7 +154,7 @@ def test_the_rate_falls_to_nothing():
         updates, state = tx.update(jnp.ones(()), state, params)
         sizes.append(-float(updates))
         params = optax.apply_updates(params, updates)
-    np.testing.assert_allclose(sizes, 2e-4 * np.array([1, 0.75, 0.5, 0.25, 0]), rtol=1e-3, atol=1e-9)
+    np.testing.assert_allclose(sizes, config.optim.lr * np.array([1, 0.75, 0.5, 0.25, 0]), rtol=1e-3, atol=1e-9)
 
 
 def test_files_go_out_and_in(trained, tmp_path):
