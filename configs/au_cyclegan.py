@@ -219,7 +219,7 @@ def _tiny(config: ConfigDict) -> None:
     config.optim.update(lr=1e-3)
     config.warm_up = 2000
     config.critic_noise = 0.05
-    config.run.update(steps=5000, eval_every=2500, sample_every=2500, checkpoint_every=2500)
+    config.run.update(steps=6000, eval_every=3000, sample_every=3000)
 
 
 def _small_of(experiment, *, fixed: bool = False):
