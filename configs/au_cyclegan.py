@@ -83,7 +83,9 @@ def _published() -> ConfigDict:
     config.optim = ConfigDict({"lr": 2e-4, "gen_lr": 0.0, "critic_lr": 0.0, "warm_up_lr": 0.0, "b1": 0.5, "b2": 0.999})
     # Not in the published system:
     config.warm_up = 0  # steps at the start in which the critic learns AUs alone
-    config.critic_noise = 0.0  # > 0: deviation of noise, behind a slight blur, through which the critic sees AUs
+    # > 0: deviation of noise, behind a slight blur, through which the critic looks for AUs; without, it can be told one
+    # by a few pixels that nobody would notice.
+    config.critic_noise = 0.0
     config.ema_decay = 0.0  # > 0: moving average of the generator for editing and samples
     # What evaluation looks at beside the system's own figures: so many faces are edited during a run, distances are
     # taken of so many pictures, on the features of Inception-v3's weights in a file ("" = the package's face_judge) in

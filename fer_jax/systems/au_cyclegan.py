@@ -27,6 +27,7 @@ from fer_jax.errors import UsageError
 from fer_jax.losses.action_units import AU_LOSSES, read
 from fer_jax.losses.adversarial import ADVERSARIAL, gradient_penalty
 from fer_jax.losses.au_targets import EMOTION_AUS, Targets, emotion_vector
+from fer_jax.losses.diff_augment import blur
 from fer_jax.losses.reconstruction import l1, total_variation
 from fer_jax.models import au_cyclegan_families as families
 from fer_jax.models.au_cyclegan import Judgement
@@ -91,8 +92,7 @@ class AuCycleGan:
       aus_of_fakes: the critic must also find the targets in the fakes, as in e1 to e4.
       threshold: above 0, AUs are presence labels, 1 from this share of the largest value on.
       warm_up: steps at the start in which the critic learns the AUs of pictures and nothing else happens.
-      critic_noise: deviation of normal noise, behind a slight blur, through which the critic looks for AUs. Without,
-        it can be told an AU by a few pixels that nobody would notice.
+      critic_noise: deviation of normal noise, behind a slight blur, through which the critic looks for AUs.
       ema_decay: above 0, a moving average of the generator edits and samples.
     """
 
@@ -318,10 +318,7 @@ class AuCycleGan:
 
     @property
     def log_columns(self) -> Mapping[str, str]:
-        """Of the reference's log. Losses are means since the last row, its are those of the row's batch.
-
-        "fid_..." needs torchvision's Inception, as there; distances by other networks have columns of their own.
-        """
+        """Of the reference's log, whose losses are of one batch. "fid_..." needs torchvision's Inception, as there."""
         losses = {
             "critic/adv": "d_gan_loss",
             "critic/aus": "d_AU_loss",
@@ -341,17 +338,6 @@ class AuCycleGan:
         wanted = jnp.concatenate([own[:, None], jnp.broadcast_to(emotions, (len(own), *emotions.shape))], 1)
         edited = self.edit(state, image, wanted.reshape(-1, own.shape[1]))
         return (image, *jnp.unstack(edited.reshape(*wanted.shape[:2], *image.shape[1:]), axis=1))
-
-
-def blur(picture: jax.Array) -> jax.Array:
-    """Each pixel averaged with its neighbours, weights 1 2 1 either way, edges repeated. (B, H, W, C) -> same."""
-    for axis in (1, 2):
-        rim = [(0, 0)] * 4
-        rim[axis] = (1, 1)
-        padded, size = jnp.pad(picture, rim, mode="edge"), picture.shape[axis]
-        low, here, high = (jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(3))
-        picture = (low + 2 * here + high) / 4
-    return picture
 
 
 def _repeat(tree: Any, count: int) -> Any:

@@ -70,3 +70,9 @@ def test_pictures_and_keys_differ():
     one, other = (augment(jax.random.key(seed), same, tuple(KINDS)) for seed in (0, 1))
     assert np.any(one != other) and np.any(one[0] != one[1])
     np.testing.assert_array_equal(one, augment(jax.random.key(0), same, tuple(KINDS)))
+
+
+def test_a_blur_keeps_flat_pictures_and_thins_single_pixels():
+    picture = jnp.zeros((1, 5, 5, 1)).at[0, 2, 2, 0].set(1.0)
+    np.testing.assert_allclose(diff_augment.blur(picture)[0, 1:4, 1:4, 0] * 16, [[1, 2, 1], [2, 4, 2], [1, 2, 1]])
+    np.testing.assert_allclose(diff_augment.blur(jnp.full((1, 5, 5, 1), 0.3)), 0.3, rtol=1e-6)

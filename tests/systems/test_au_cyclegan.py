@@ -12,7 +12,7 @@ from fer_jax.data.faces.model import AU_NUMBERS
 from fer_jax.errors import UsageError
 from fer_jax.losses.au_targets import EMOTION_AUS, Targets, emotion_vector
 from fer_jax.systems import build
-from fer_jax.systems.au_cyclegan import Draws, Due, LossWeights, blur
+from fer_jax.systems.au_cyclegan import Draws, Due, LossWeights
 from fer_jax.systems.base import DataSpec, Editor, System
 
 SCALES = (2.0, 0.0) + (1.0,) * 15  # the second one never occurs
@@ -126,12 +126,6 @@ def test_action_units_are_looked_for_through_noise_and_realness_is_not():
     clear, noisy = made.judge(params, image), made.judge(params, image, jax.random.key(3))
     np.testing.assert_array_equal(clear.adversarial, noisy.adversarial)
     assert np.abs(clear.aus - noisy.aus).max() > 1e-4
-
-
-def test_a_blur_keeps_flat_pictures_and_thins_single_pixels():
-    picture = jnp.zeros((1, 5, 5, 1)).at[0, 2, 2, 0].set(1.0)
-    np.testing.assert_allclose(blur(picture)[0, 1:4, 1:4, 0] * 16, [[1, 2, 1], [2, 4, 2], [1, 2, 1]])
-    np.testing.assert_allclose(blur(jnp.full((1, 5, 5, 1), 0.3)), 0.3, rtol=1e-6)
 
 
 def changed(before, after):

@@ -354,12 +354,8 @@ def test_a_run_that_is_interrupted(server, tmp_path):
     rows = [(f"{server}/good/{i}", "") for i in range(4)] + [(f"{server}/drips", "")] * 4
     path = write_list(tmp_path / "a.txt", rows)
     command = [sys.executable, "-m", "fer_jax.tools.download_images", str(path), f"--out={tmp_path / 'out'}"]
-    process = subprocess.Popen(
-        [*command, "--workers=2"],
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where the tests run in background
-    )
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # tests in background ignore it
+    process = subprocess.Popen([*command, "--workers=2"], stderr=subprocess.PIPE, text=True, **heard)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and Handler.asked.count("/drips") < 2:
         time.sleep(0.02)
