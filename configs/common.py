@@ -60,7 +60,7 @@ def get_config() -> ConfigDict:
 
 def stream(source: str, labels: tuple[str, ...], **fields) -> ConfigDict:
     """One stream of pictures: where it comes from, which labels it carries, and how its pictures are seen."""
-    whole = {"load_size": 0, "crop_kind": "none", "flip_half": False, "rotate": 0.0, "affine": ""}
+    whole = {"load_size": 0, "crop_kind": "none", "flip_half": False, "rotate": 0.0, "affine": "", "augment": ""}
     defaults = {
         "source": source,
         "path": "",  # where the files of a data set that cannot be made here lie; "" = the default place

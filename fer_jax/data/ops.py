@@ -13,6 +13,7 @@ from fer_jax.errors import UsageError
 
 CROPS = ("none", "random", "center")
 AFFINES = ("", "bilinear", "nearest")
+AUGMENTS = ("", "torchvision", "torchvision_eval", "face")
 _PRECISION = 22  # bits of Pillow's weights
 
 
@@ -135,26 +136,28 @@ def random_affine(image: tf.Tensor, seed: tf.Tensor, kind: str) -> tf.Tensor:
         cols = tf.where(mirrored, side - 1 - cols, cols)
     x = (cols - centre) / zoom - (2 * draws[1] - 1) * reach
     y = (rows - centre) / zoom - (2 * draws[2] - 1) * reach
-    return _sampled(image, sin * x + cos * y + centre, cos * x - sin * y + centre, kind)
-
-
-def _sampled(image: tf.Tensor, rows: tf.Tensor, cols: tf.Tensor, kind: str) -> tf.Tensor:
-    """Values at positions (S, S), 0 beyond the edges."""
-
-    def at(row, col):
-        size = tf.shape(image)
-        inside = (row >= 0) & (row < size[0]) & (col >= 0) & (col < size[1])
-        place = tf.stack([tf.where(inside, row, 0), tf.where(inside, col, 0)], -1)
-        return tf.gather_nd(image, place) * tf.cast(inside[..., None], image.dtype)
-
+    at_rows, at_cols = sin * x + cos * y + centre, cos * x - sin * y + centre
     if kind == "nearest":
-        return at(tf.cast(tf.floor(rows + 0.5), tf.int32), tf.cast(tf.floor(cols + 0.5), tf.int32))
+        return _at(image, tf.cast(tf.floor(at_rows + 0.5), tf.int32), tf.cast(tf.floor(at_cols + 0.5), tf.int32))
+    return sample_bilinear(image, at_rows, at_cols)
+
+
+def sample_bilinear(image: tf.Tensor, rows: tf.Tensor, cols: tf.Tensor) -> tf.Tensor:
+    """Values of a float32 picture (H, W, C) at positions (S, S) between its pixels, 0 beyond the edges."""
     top, left = tf.floor(rows), tf.floor(cols)
     down, right = (rows - top)[..., None], (cols - left)[..., None]
     row, col = tf.cast(top, tf.int32), tf.cast(left, tf.int32)
-    upper = at(row, col) * (1 - right) + at(row, col + 1) * right
-    lower = at(row + 1, col) * (1 - right) + at(row + 1, col + 1) * right
+    upper = _at(image, row, col) * (1 - right) + _at(image, row, col + 1) * right
+    lower = _at(image, row + 1, col) * (1 - right) + _at(image, row + 1, col + 1) * right
     return upper * (1 - down) + lower * down
+
+
+def _at(image: tf.Tensor, row: tf.Tensor, col: tf.Tensor) -> tf.Tensor:
+    """Pixels of a picture, 0 beyond its edges."""
+    height, width = tf.shape(image)[0], tf.shape(image)[1]
+    inside = (row >= 0) & (row < height) & (col >= 0) & (col < width)
+    place = tf.stack([tf.where(inside, row, 0), tf.where(inside, col, 0)], -1)
+    return tf.gather_nd(image, place) * tf.cast(inside[..., None], image.dtype)
 
 
 def view(
@@ -166,15 +169,17 @@ def view(
     flip_half: bool,
     rotate: float = 0.0,
     affine: str = "",
+    augment: str = "",
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """How a stream sees its pictures: (uint8 picture, seed (2,)) -> (image_size, image_size, channels) in [0, 1].
 
     Without a crop the whole picture is resized to the square, its aspect not kept. With one, the shorter side is
     resized to `load_size` and a square of `image_size` is cut out. Then it is flipped, half of the time, and turned by
     any angle of up to `rotate` degrees either way. Last comes a `random_affine` of the kind `affine`, "" = none.
+    `augment` names a way of `fer_jax.data.augment`, which takes the place of all resizing and cutting, "" = none.
 
     Raises:
-      UsageError: unknown crop or affine, a crop larger than the loaded picture, or an angle outside of 0..180.
+      UsageError: unknown crop, affine or augment, a crop larger than the loaded picture, or an angle outside of 0..180.
     """
     if crop_kind not in CROPS:
         raise UsageError(f"config.data: crop {crop_kind!r} is not one of {', '.join(CROPS)}")
@@ -185,9 +190,17 @@ def view(
         raise UsageError(f"config.data: rotate {rotate} is not an angle in 0..180 degrees")
     if affine not in AFFINES:
         raise UsageError(f"config.data: affine {affine!r} is not one of {', '.join(filter(None, AFFINES))}, or empty")
+    if augment not in AUGMENTS:
+        raise UsageError(
+            f"config.data: augment {augment!r} is not one of {', '.join(filter(None, AUGMENTS))}, or empty"
+        )
 
     def apply(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         image = to_channels(image, channels)
+        if augment:
+            from fer_jax.data import augment as ways  # it builds on this module
+
+            return ways.apply(image, seed, augment, image_size)
         if crop_kind == "none":
             image = resize(image, (image_size, image_size))
         else:

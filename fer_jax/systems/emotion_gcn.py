@@ -25,7 +25,7 @@ from fer_jax.models import graph as graphs
 from fer_jax.models.bregnext import BREGNEXT_50
 from fer_jax.models.densenet import DENSENET_121
 from fer_jax.systems.base import Batch, DataSpec, Metrics
-from fer_jax.train import optim
+from fer_jax.train import optim, schedule
 from fer_jax.train.state import NetState, TrainState
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's red, green and blue
@@ -247,11 +247,9 @@ def build(config, data: DataSpec) -> EmotionGcn:
     return EmotionGcn(
         net=models.EmotionNet(len(classes), **fields, dtype=optim.compute_dtype(config.precision)),
         tx=optim.sgd(
-            rate.lr,
+            schedule.staircase(rate.lr, rate.decay, max(rate.decay_epochs * data.steps_per_epoch, 1)),
             rate.momentum,
             rate.weight_decay,
-            decay=rate.decay,
-            decay_every=rate.decay_epochs * max(data.steps_per_epoch, 1),
         ),
         data=data,
         graph=graph,

@@ -18,6 +18,7 @@ from fer_jax.eval.metrics import flatten
 from fer_jax.interop import weights
 from fer_jax.report import console, plots, record
 from fer_jax.systems.base import Logged
+from fer_jax.train import schedule
 from fer_jax.train.checkpoint import Checkpoints
 from fer_jax.train.shard import Runner
 from fer_jax.train.state import TrainState, parameter_counts
@@ -39,11 +40,11 @@ class Run:
     @property
     def total_steps(self) -> int:
         """The last step."""
-        return total_steps(self.config, self.data.plan.steps_per_epoch)
+        return schedule.total_steps(self.config, self.data.plan.steps_per_epoch)
 
     def ended(self, step: int) -> bool:
         """Whether the run is at its end after `step`."""
-        return ended(self.config, self.data.plan.steps_per_epoch, step, self.checkpoints.best)
+        return schedule.ended(self.config, self.data.plan.steps_per_epoch, step, self.checkpoints.best)
 
     def write(self, step: int, kind: str, values: dict[str, float]) -> None:
         """Adds a row to the record, on host 0."""
@@ -56,20 +57,6 @@ class Run:
             columns = self.runner.system.log_columns
             per_epoch = self.data.plan.steps_per_epoch
             record.write_csv(self.folder / "log.csv", self.folder, columns, "distance/", per_epoch)
-
-
-def total_steps(config, steps_per_epoch: int) -> int:
-    """The last step of a run: `run.steps`, or as many epochs as `run.epochs` says, but `run.min_steps` at least."""
-    return config.run.steps or max(config.run.epochs * steps_per_epoch, config.run.min_steps)
-
-
-def ended(config, steps_per_epoch: int, step: int, best: int | None) -> bool:
-    """Whether a run is at its end after `step`: its last one, or `select.patience` evaluations without a better one.
-
-    `best` is the step of the best evaluation so far.
-    """
-    patience = config.select.patience * (config.run.eval_every or steps_per_epoch)
-    return step >= total_steps(config, steps_per_epoch) or bool(patience and best and step - best >= patience)
 
 
 def train(config, folder: Path) -> dict[str, Any]:

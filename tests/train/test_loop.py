@@ -3,7 +3,7 @@
 import pytest
 from ml_collections import ConfigDict
 
-from fer_jax.train import loop
+from fer_jax.train import loop, schedule
 from tests import micro
 
 
@@ -13,16 +13,16 @@ from tests import micro
 )
 def test_ended(step, best, expected):
     config = ConfigDict({"run": {"steps": 20, "epochs": 0, "eval_every": 5}, "select": {"patience": 2}})
-    assert loop.ended(config, 7, step, best) == expected
+    assert schedule.ended(config, 7, step, best) == expected
     config.select.patience = 0
-    assert loop.ended(config, 7, step, best) == (step >= 20)
+    assert schedule.ended(config, 7, step, best) == (step >= 20)
 
 
 def test_epochs_and_once_an_epoch():
     run = {"steps": 0, "epochs": 4, "min_steps": 20, "eval_every": 0}
     config = ConfigDict({"run": run, "select": {"patience": 1}})
-    assert loop.total_steps(config, 7) == 28 and loop.total_steps(config, 2) == 20
-    assert not loop.ended(config, 7, 13, 7) and loop.ended(config, 7, 14, 7)
+    assert schedule.total_steps(config, 7) == 28 and schedule.total_steps(config, 2) == 20
+    assert not schedule.ended(config, 7, 13, 7) and schedule.ended(config, 7, 14, 7)
 
 
 def test_a_run_that_gets_no_better_ends_and_stays_ended(data_dir, tmp_path):

@@ -5,12 +5,12 @@ import optax
 import pytest
 
 from fer_jax.errors import UsageError
-from fer_jax.train import optim
+from fer_jax.train import optim, schedule
 
 
 def test_sgd_is_pytorchs():
     """g <- g + wd p; m <- mu m + g; p <- p - rate m, with the rate cut to a tenth every second step."""
-    tx = optim.sgd(0.5, 0.9, 0.1, decay=0.1, decay_every=2)
+    tx = optim.sgd(schedule.staircase(0.5, 0.1, 2), 0.9, 0.1)
     params, momentum = jnp.array([1.0, -2.0]), np.zeros(2)
     state, by_hand = tx.init(params), np.array([1.0, -2.0])
     for step in range(5):
@@ -23,7 +23,7 @@ def test_sgd_is_pytorchs():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"lr": 0}, {"lr": -1}, {"momentum": 1}, {"momentum": -0.1}, {"weight_decay": -1}, {"decay": 0}]
+    "wrong", [{"lr": 0}, {"lr": -1}, {"momentum": 1}, {"momentum": -0.1}, {"weight_decay": -1}]
 )
 def test_values_out_of_range(wrong):
     with pytest.raises(UsageError, match="config.optim"):

@@ -1,0 +1,147 @@
+"""FER2013's classifiers, with or without faces that GANmut made (reference: "Emotion Detection using EmotionGAN").
+
+python -m fer_jax.main --config=configs/classifier.py                  # published network, 224 px, rendered_faces
+python -m fer_jax.main --config=configs/classifier.py:tiny             # minutes on two CPU cores
+python -m fer_jax.main --config=configs/classifier.py:fer2013 --config.data.streams.face.path=DIR
+python -m fer_jax.main --config=configs/classifier.py:fer2013_densenet201
+python -m fer_jax.main --config=configs/classifier.py:augmented --config.data.streams.face.generated.folder=DIR
+python -m fer_jax.main --config=configs/classifier.py:expanded --config.data.streams.face.generated.folder=DIR
+python -m fer_jax.main --config=configs/classifier.py:byol --config.init_from=WORKDIR  # of configs/byol.py
+python -m fer_jax.main --config=configs/classifier.py:compact          # 48 pixels, from nothing: the model that ships
+python -m fer_jax.main --config=configs/classifier.py:ferplus          # the same with FER+'s eight classes
+python -m fer_jax.main --config=configs/classifier.py:study            # a smaller one, for comparisons on two cores
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(variant: str = "rendered_faces") -> ConfigDict:
+    """The config of a variant."""
+    return common.choose(variant, _VARIANTS, _published)
+
+
+def _published() -> ConfigDict:
+    """ResNet-18 and hyper-parameters as the reference runs them, but for the data and ImageNet's weights."""
+    config = common.get_config()
+    config.system = "classifier"
+    config.data.update(image_size=224, channels=3, batch_size=128, eval_batch_size=64, evaluate="face")
+    config.model = ConfigDict(
+        {
+            "backbone": "resnet18",  # or "resnet34", "densenet201", "compact" (ours, for 48 pixels)
+            "depths": (),  # () = as published
+            "width": 0,  # likewise
+            "head": "linear",  # or "mlp", which the reference puts on a BYOL backbone
+        }
+    )
+    config.norm = "none"  # of the pictures; or "imagenet", or "faces": by 0.5 and 0.25
+    config.fine_tune = True  # False: feature extraction, the backbone's parameters stay
+    config.init_from = ""  # weights to start from: torchvision's of ImageNet (a file), or the workdir of a BYOL run
+    config.loss = ConfigDict({"label_smoothing": 0.0, "votes": 0.0})  # votes: weight of FER+'s, beside the labels
+    config.optim = ConfigDict(
+        {
+            "kind": "adam",  # or "sgd"
+            "lr": 2e-4,
+            "weight_decay": 2e-5,
+            "momentum": 0.9,  # of sgd, Nesterov's
+            "schedule": "cosine",  # an epoch at a time; or "cosine_steps", "step", "constant"
+            "warm_up_epochs": 0.0,  # of the cosine
+            "decay": 0.1,  # of "step"
+            "decay_epochs": 10,
+        }
+    )
+    config.ema_decay = 0.0
+    config.tta = "single"  # parts of a picture that are asked in evaluation: or "flip", "ten"
+    config.select.metric = "expression/accuracy"
+    config.run.update(epochs=100, sample_every=10**9)
+    return config
+
+
+def _rendered(config: ConfigDict) -> None:
+    _faces(config, "rendered_faces", image_size=config.data.image_size)
+
+
+def _faces(config: ConfigDict, source: str, labels: tuple[str, ...] = ("expression",), **options) -> None:
+    """The published views."""
+    face = common.stream(source, labels, options=options)
+    face.train_view.augment, face.eval_view.augment = "torchvision", "torchvision_eval"
+    config.data.streams = ConfigDict({"face": face})
+
+
+def _fer2013(config: ConfigDict) -> None:
+    """PublicTest selects, PrivateTest counts; the reference has it the other way round (option `swap`)."""
+    _faces(config, "fer2013")
+
+
+def _densenet201(config: ConfigDict) -> None:
+    config.model.backbone = "densenet201"
+    config.data.batch_size = 32
+    config.optim.update(lr=3e-4, weight_decay=3.4e-5)
+    _fer2013(config)
+
+
+def _byol(config: ConfigDict) -> None:
+    """On the backbone of a BYOL run, which `init_from` names."""
+    config.model.head = "mlp"
+    _fer2013(config)
+
+
+# ---- 48 pixels, from nothing ----
+
+
+def _compact(config: ConfigDict) -> None:
+    """The model that ships: see fer_jax/pretrained. It learns how FER+'s people voted beside the labels."""
+    _small_faces(config)
+    config.loss.update(label_smoothing=0.05, votes=1.0)
+    config.run.update(epochs=24, log_every=100)
+    _native(config, "fer2013", ("expression", "ferplus"))
+
+
+def _ferplus(config: ConfigDict) -> None:
+    """FER+'s eight classes by the majority of its votes; pictures that most call no face, or unknown, are left out."""
+    _compact(config)
+    config.data.streams.face.options = {"target": "ferplus"}
+
+
+def _study(config: ConfigDict) -> None:
+    """One small network with one small budget, for regular, augmented, expanded and BYOL side by side."""
+    _small_faces(config)
+    config.model.update(depths=(1, 1, 1), width=32)
+    config.loss.label_smoothing = 0.05
+    config.run.update(epochs=10, log_every=100)
+    _native(config, "fer2013")
+
+
+def _tiny(config: ConfigDict) -> None:
+    """Same code path; a small network for 48 pixels."""
+    _small_faces(config)
+    config.model.update(depths=(1, 1, 1), width=16)
+    config.run.update(epochs=8, log_every=50)
+    _native(config, "rendered_faces", image_size=48, identities=400, pictures=10)
+
+
+def _small_faces(config: ConfigDict) -> None:
+    config.data.update(image_size=48, channels=1, batch_size=64, eval_batch_size=128)
+    config.model.backbone = "compact"
+    config.norm = "faces"
+    config.optim.update(kind="sgd", lr=0.1, weight_decay=5e-4, schedule="cosine_steps", warm_up_epochs=1.0)
+    config.ema_decay = 0.998
+
+
+def _native(config: ConfigDict, source: str, labels: tuple[str, ...] = ("expression",), **options) -> None:
+    """The picture as it is, changed as `fer_jax.data.augment.face` does in training."""
+    face = common.stream(source, labels, options=options)
+    face.train_view.augment = "face"
+    config.data.streams = ConfigDict({"face": face})
+
+
+_VARIANTS = {
+    "rendered_faces": _rendered,
+    "tiny": _tiny,
+    "fer2013": _fer2013,
+    "fer2013_densenet201": _densenet201,
+    "byol": _byol,
+    "compact": _compact,
+    "study": _study,
+}

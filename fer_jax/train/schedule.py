@@ -1,0 +1,50 @@
+"""How long a run is, and how a learning rate falls over it."""
+
+import optax
+
+from fer_jax.errors import UsageError
+
+
+def total_steps(config, steps_per_epoch: int) -> int:
+    """The last step of a run: `run.steps`, or as many epochs as `run.epochs` says, but `run.min_steps` at least."""
+    return config.run.steps or max(config.run.epochs * steps_per_epoch, config.run.min_steps)
+
+
+def ended(config, steps_per_epoch: int, step: int, best: int | None) -> bool:
+    """Whether a run is at its end after `step`: its last one, or `select.patience` evaluations without a better one.
+
+    `best` is the step of the best evaluation so far.
+    """
+    patience = config.select.patience * (config.run.eval_every or steps_per_epoch)
+    return step >= total_steps(config, steps_per_epoch) or bool(patience and best and step - best >= patience)
+
+
+def cosine(lr: float, steps: int, *, every: int = 1, warm_up: int = 0) -> optax.Schedule:
+    """Half a cosine from `lr` to 0 over `steps`.
+
+    Args:
+      lr: the rate at the top.
+      steps: of the whole run.
+      every: the rate changes every so many steps only; PyTorch's CosineAnnealingLR, stepped once an epoch, does so.
+      warm_up: steps, of `steps`, in which the rate rises in a line from 0 first.
+
+    Raises:
+      UsageError: a value out of range.
+    """
+    if lr <= 0 or not 0 <= warm_up < max(steps, 1):
+        raise UsageError(f"config.optim: lr {lr} must be above 0, and warm_up {warm_up} shorter than the {steps} steps")
+    falling = optax.cosine_decay_schedule(lr, max(steps - warm_up, 1))
+    if warm_up:
+        falling = optax.join_schedules([optax.linear_schedule(0.0, lr, warm_up), falling], [warm_up])
+    return falling if every == 1 else lambda count: falling(count // every * every)
+
+
+def staircase(lr: float, factor: float, every: int) -> optax.Schedule:
+    """lr * factor^(step // every): PyTorch's StepLR, with `every` in steps.
+
+    Raises:
+      UsageError: a value out of range.
+    """
+    if lr <= 0 or factor <= 0 or every < 1:
+        raise UsageError(f"config.optim: lr, decay and decay_epochs must be above 0, got {lr}, {factor}, {every}")
+    return optax.exponential_decay(lr, every, factor, staircase=True)
