@@ -37,6 +37,7 @@ setup(
     extras_require={
         "cuda": ["jax[cuda13]"],
         "tpu": ["jax[tpu]"],
+        "tune": ["optuna>=4"],
         "test": ["pytest>=8", "pytest-xdist>=3.8", "beartype>=0.23", "ruff>=0.13", "mypy>=1.18"],
     },
 )

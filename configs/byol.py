@@ -22,9 +22,7 @@ def _published() -> ConfigDict:
     config = common.get_config()
     config.system = "byol"
     config.data.update(image_size=224, channels=3, batch_size=32, eval_batch_size=64, evaluate="face")
-    config.model = ConfigDict(
-        {"backbone": "resnet18", "depths": (), "width": 0, "hidden": 1024, "embedding": 256}
-    )
+    config.model = ConfigDict({"backbone": "resnet18", "depths": (), "width": 0, "hidden": 1024, "embedding": 256})
     config.norm = "none"
     config.momentum = 0.99
     config.init_from = ""  # weights to start from: torchvision's of ImageNet
@@ -64,6 +62,7 @@ def _rendered(config: ConfigDict) -> None:
 def _fer2013(config: ConfigDict) -> None:
     """The second view is a face that GANmut made: `data.streams.view.generated.folder` names it."""
     _pairs(config, "fer2013")
+    config.data.streams.view.generated.kind = "augment"  # with probability 1; a picture that has none is seen twice
 
 
 def _views(config: ConfigDict) -> None:

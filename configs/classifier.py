@@ -10,6 +10,8 @@ python -m fer_jax.main --config=configs/classifier.py:byol --config.init_from=WO
 python -m fer_jax.main --config=configs/classifier.py:compact          # 48 pixels, from nothing: the model that ships
 python -m fer_jax.main --config=configs/classifier.py:ferplus          # the same with FER+'s eight classes
 python -m fer_jax.main --config=configs/classifier.py:study            # a smaller one, for comparisons on two cores
+python -m fer_jax.main --config=configs/classifier.py:study_augmented --config.data.streams.face.generated.folder=DIR
+python -m fer_jax.main --config=configs/classifier.py:study_expanded --config.data.streams.face.generated.folder=DIR
 """
 
 from ml_collections import ConfigDict
@@ -81,6 +83,18 @@ def _densenet201(config: ConfigDict) -> None:
     _fer2013(config)
 
 
+def _augmented(config: ConfigDict) -> None:
+    """Published: where GANmut made faces of a picture, one of them takes its place with probability 0.8."""
+    _fer2013(config)
+    config.data.streams.face.generated.update(kind="augment", probability=0.8)
+
+
+def _expanded(config: ConfigDict) -> None:
+    """Published: faces that GANmut made with other expressions are further examples."""
+    _fer2013(config)
+    config.data.streams.face.generated.kind = "expand"
+
+
 def _byol(config: ConfigDict) -> None:
     """On the backbone of a BYOL run, which `init_from` names."""
     config.model.head = "mlp"
@@ -113,6 +127,16 @@ def _study(config: ConfigDict) -> None:
     _native(config, "fer2013")
 
 
+def _study_augmented(config: ConfigDict) -> None:
+    _study(config)
+    config.data.streams.face.generated.update(kind="augment", probability=0.8)
+
+
+def _study_expanded(config: ConfigDict) -> None:
+    _study(config)
+    config.data.streams.face.generated.kind = "expand"
+
+
 def _tiny(config: ConfigDict) -> None:
     """Same code path; a small network for 48 pixels."""
     _small_faces(config)
@@ -141,7 +165,12 @@ _VARIANTS = {
     "tiny": _tiny,
     "fer2013": _fer2013,
     "fer2013_densenet201": _densenet201,
+    "augmented": _augmented,
+    "expanded": _expanded,
     "byol": _byol,
     "compact": _compact,
+    "ferplus": _ferplus,
     "study": _study,
+    "study_augmented": _study_augmented,
+    "study_expanded": _study_expanded,
 }

@@ -41,7 +41,8 @@ def get_config() -> ConfigDict:
     )
     # Which checkpoint counts: the best one by `metric` on `split`. "test" is as most papers do; the figure is then
     # optimistic, and the log says so. `patience` evaluations without a better one end the run; 0 = none does.
-    config.select = ConfigDict({"split": "validation", "metric": "", "patience": 0})
+    # Every evaluation is of the splits `also` too, for the record alone: it shows the best epoch of a scored split.
+    config.select = ConfigDict({"split": "validation", "metric": "", "patience": 0, "also": ()})
     # How long, and how often to report; may be changed when a run is gone on with. 0 = once an epoch.
     config.run = ConfigDict(
         {
@@ -70,5 +71,8 @@ def stream(source: str, labels: tuple[str, ...], **fields) -> ConfigDict:
         "only": "",  # pictures of one expression, by name; "" = of all
         "train_view": dict(whole),
         "eval_view": dict(whole),
+        # Faces made of the training pictures (fer_jax.tools.augment): their folder, "" = none; with which probability
+        # one takes its picture's place; and the kind that a config needs, "augment" or "expand", "" = any, or none.
+        "generated": {"folder": "", "probability": 1.0, "kind": ""},
     }
     return ConfigDict(defaults | fields)

@@ -36,6 +36,20 @@ def _published() -> ConfigDict:
     config.augment = ()  # of "color", "translation", "cutout" (DiffAugment); not in the published system
     config.optim = ConfigDict({"lr": 2e-4, "gen_lr": 0.0, "disc_lr": 0.0, "b1": 0.5, "b2": 0.999})  # 0 = lr
     config.ema_decay = 0.0  # > 0: moving average of the generator for samples, e.g. 0.999; not in the published system
+    # What evaluation looks at beside the discriminator's answers. A run's result is of as many samples as
+    # final_samples says, evaluations during it of `samples`; both beside `pictures` real ones of the split at most.
+    config.measures = ConfigDict(
+        {
+            "samples": 1000,
+            "final_samples": 5000,
+            "pictures": 5000,
+            # Who says what samples show, and gives the features for distances: "" = the package's face judge, which
+            # knows rendered faces only; or the workdir of a run that recognises expressions in such pictures.
+            "judge": "",
+            "inception": "",  # a file of Inception-v3's weights: distances are taken on its features instead
+            "form": "fid",  # whose weights they are: or "torchvision"
+        }
+    )
     config.select.metric = "disc/step"  # the last one: no figure of a GAN's own says which is best
     config.run.update(epochs=25, sample_every=500, log_every=50)
     return config
@@ -83,6 +97,7 @@ def _tiny(config: ConfigDict) -> None:
     config.data.update(image_size=48, channels=1, batch_size=64)
     config.model.width = 16
     config.ema_decay = 0.99
+    config.measures.update(samples=256, final_samples=1000, pictures=1000)
     config.run.update(epochs=0, steps=2000, log_every=100, eval_every=500, sample_every=250)
     _rendered(config)
 

@@ -1,6 +1,6 @@
 """The judge of edited faces: action units, expression and identity (ours; `fer_jax.eval.editing` asks it).
 
-python -m fer_jax.main --config=configs/face_judge.py       # what the package holds, see tools/build_face_judge.py
+python -m fer_jax.main --config=configs/face_judge.py       # what the package holds, see tools/pack.py
 python -m fer_jax.main --config=configs/face_judge.py:tiny  # a quick one, for trials
 """
 

@@ -7,7 +7,7 @@ from typing import Any
 
 def predict(
     pictures: str | Path | Iterable[str | Path],
-    workdir: str | Path,
+    workdir: str | Path | None = None,
     *,
     step: int | None = None,
     batch_size: int = 64,
@@ -16,8 +16,9 @@ def predict(
 
     Args:
       pictures: names of files, folders (every picture below, sorted) and patterns, or one such name.
-      workdir: folder of a run that recognises expressions.
-      step: of the checkpoint; None = the selected one.
+      workdir: folder of a run that recognises expressions; None = the model that the package holds, which is trained on
+        FER2013 (fer_jax/pretrained/fer2013.md).
+      step: of the workdir's checkpoint; None = the selected one.
       batch_size: pictures that go through the network together.
 
     Returns:
@@ -29,4 +30,4 @@ def predict(
     """
     from fer_jax.tools import predict as tool  # it imports jax
 
-    return tool.predict(pictures, Path(workdir), step=step, batch_size=batch_size)
+    return tool.predict(pictures, Path(workdir) if workdir else None, step=step, batch_size=batch_size)

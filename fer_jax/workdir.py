@@ -141,5 +141,5 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _identity(flat: Mapping[str, Any]) -> dict[str, Any]:
-    machine = ("data_dir", "path")
+    machine = ("data_dir", "path", "folder")
     return {n: v for n, v in flat.items() if not n.startswith("run.") and n.rpartition(".")[2] not in machine}

@@ -19,11 +19,13 @@ class Data:
     Attributes:
       config: `config.data`.
       tables: stream -> split -> Table.
+      generated: stream -> Generated, faces made of its training pictures, which only `train` uses.
     """
 
     config: Any
     seed: int
     tables: Mapping[str, Mapping[str, Any]]
+    generated: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def spec(self):
@@ -47,7 +49,8 @@ class Data:
         """The order of training."""
         from fer_jax.data.pipeline import Plan
 
-        lengths = {name: len(tables["train"]) for name, tables in self.tables.items()}
+        added = {name: len(made.added) for name, made in self.generated.items()}
+        lengths = {name: len(tables["train"]) + added.get(name, 0) for name, tables in self.tables.items()}
         return Plan(lengths, self.config.batch_size, self.seed, self.config.fixed_pairs)
 
     def train(self, first_step: int, last_step: int) -> Iterator[Any]:
@@ -96,7 +99,8 @@ class Data:
             seen = config.train_view if training else config.eval_view
             pixels = view(image_size=self.config.image_size, channels=self.config.channels, **seen)
             # Only the evaluated stream is split: the others are the same pictures throughout.
-            streams[name] = Stream(tables[split if name == self.config.evaluate else "train"], pixels)
+            table = tables[split if name == self.config.evaluate else "train"]
+            streams[name] = Stream(table, pixels, self.generated.get(name) if training else None)
         return streams
 
     def check_batch(self, devices: int) -> None:
@@ -129,6 +133,7 @@ def open_data(config, *, training: bool = True) -> Data:
     Raises:
       UsageError: what is missing or wrong, and what to do.
     """
+    from fer_jax.data import generated
     from fer_jax.data.registry import open_source
     from fer_jax.data.splits import fold_splits, own_splits
     from fer_jax.data.table import Records, Table
@@ -136,6 +141,10 @@ def open_data(config, *, training: bool = True) -> Data:
     data, opened = config.data, {}
     if data.evaluate not in data.streams:
         raise UsageError(f"config.data.evaluate: {data.evaluate!r} is not one of {', '.join(data.streams)}")
+    found = {}
+    for name, stream in data.streams.items() if training else ():
+        if one := generated.find(stream.get("generated", {}), f"config.data.streams.{name}.generated"):
+            found[name] = one
 
     def records_of(stream) -> Records:
         options = stream.options.to_dict()
@@ -166,7 +175,7 @@ def open_data(config, *, training: bool = True) -> Data:
     for name, splits in tables.items():
         if only := data.streams[name].get("only", ""):
             tables[name] = {split: _only(table, only, f"{name}.only", split) for split, table in splits.items()}
-    return Data(data, config.seed, tables)
+    return Data(data, config.seed, tables, generated.attach(found, tables))
 
 
 def _only(table: Any, wanted: str, field: str, split: str) -> Any:

@@ -84,7 +84,7 @@ def _cutout(image: tf.Tensor, seed: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def random_resized_crop(image: tf.Tensor, seed: tf.Tensor, size: int) -> tf.Tensor:
-    """torchvision's RandomResizedCrop: 0.08 to 1 of the area, an aspect of 3/4 to 4/3, ten tries, then the middle."""
+    """Torchvision's RandomResizedCrop: 0.08 to 1 of the area, an aspect of 3/4 to 4/3, ten tries, then the middle."""
     own = _draws(seed)
     height, width = tf.shape(image)[0], tf.shape(image)[1]
     high, wide = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
@@ -117,7 +117,7 @@ def _resized(image: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def sharpen(image: tf.Tensor, factor: float) -> tf.Tensor:
-    """torchvision's adjust_sharpness: away from a 3x3 mean whose middle weighs 5 of 13; the border stays."""
+    """Torchvision's adjust_sharpness: away from a 3x3 mean whose middle weighs 5 of 13; the border stays."""
     channels = image.shape[-1]
     kernel = tf.constant([[1.0, 1.0, 1.0], [1.0, 5.0, 1.0], [1.0, 1.0, 1.0]]) / 13
     kernel = tf.tile(kernel[:, :, None, None], (1, 1, channels, 1))
@@ -128,5 +128,5 @@ def sharpen(image: tf.Tensor, factor: float) -> tf.Tensor:
 
 
 def brighten(image: tf.Tensor, factor) -> tf.Tensor:
-    """torchvision's adjust_brightness."""
+    """Torchvision's adjust_brightness."""
     return tf.clip_by_value(image * factor, 0, 1)

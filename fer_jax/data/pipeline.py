@@ -13,17 +13,32 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from fer_jax.data.generated import PNG, Generated
 from fer_jax.data.table import Table
+from fer_jax.errors import UsageError
 
 PixelOp = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # (uint8 picture, seed (2,)) -> float32 picture
 NumpyBatch = dict[str, dict[str, np.ndarray]]
 
 
 class Stream(NamedTuple):
-    """One picture of each example: where it comes from, and how it is seen."""
+    """One picture of each example: where it comes from, how it is seen, and in training, faces made of them."""
 
     table: Table
     pixels: PixelOp
+    generated: Generated | None = None
+
+    @property
+    def labels(self) -> Mapping[str, np.ndarray]:
+        """Label columns of all examples."""
+        made = self.generated
+        return self.table.labels if made is None else {f: made.column(f, c) for f, c in self.table.labels.items()}
+
+    def read(self, positions: np.ndarray, counters: np.ndarray, seed: int) -> list[bytes]:
+        """Serialised examples, or PNG files that were made, see `Generated.read`."""
+        if self.generated is None:
+            return self.table.read(positions)
+        return self.generated.read(self.table, positions, counters, seed)
 
 
 class Shard(NamedTuple):
@@ -125,12 +140,20 @@ def eval_batches(
 def _batches(streams, choose, steps: range, local: int, seed: int) -> Iterator[NumpyBatch]:
     """The one pipeline: choose rows -> read own records -> decode and look, one picture at a time -> batch."""
     names = list(streams)
-    parse = {name: _image_parser(streams[name].table) for name in names}
-    labels = [(name, field, column) for name in names for field, column in streams[name].table.labels.items()]
+    parse = {name: _image_parser(streams[name]) for name in names}
+    labels = [(name, field, column) for name in names for field, column in streams[name].labels.items()]
+    problems: list[UsageError] = []
+
+    def records_at(i: int, positions: np.ndarray, counters: np.ndarray) -> np.ndarray:
+        try:
+            return np.array(streams[names[i]].read(positions, counters, seed * 16 + 2 * i), object)
+        except UsageError as error:  # TensorFlow would keep its text only
+            problems.append(error)
+            raise
 
     def read(step):
         positions, counters = choose(int(step))
-        records = [np.array(streams[name].table.read(positions[name]), object) for name in names]
+        records = [records_at(i, positions[name], counters) for i, name in enumerate(names)]
         return [*records, *(column[positions[name]] for name, _, column in labels), counters.astype(np.int64)]
 
     types = [tf.string] * len(names) + [tf.as_dtype(column.dtype) for _, _, column in labels] + [tf.int64]
@@ -154,16 +177,30 @@ def _batches(streams, choose, steps: range, local: int, seed: int) -> Iterator[N
     data = data.map(look, num_parallel_calls=tf.data.AUTOTUNE).batch(local, drop_remainder=True).prefetch(4)
     options = tf.data.Options()
     options.deterministic = True
-    return data.with_options(options).as_numpy_iterator()
+    return _with_problems(data.with_options(options).as_numpy_iterator(), problems)
 
 
-def _image_parser(table: Table) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Serialised example -> uint8 (H, W, C)."""
-    feature = tfds.features.FeaturesDict({"image": table.records.builder.info.features["image"]})
+def _with_problems(batches: Iterator[NumpyBatch], problems: list[UsageError]) -> Iterator[NumpyBatch]:
+    """The batches; what was wrong with a file that they need is raised as it was."""
+    try:
+        yield from batches
+    except tf.errors.OpError:
+        if problems:
+            raise problems[0] from None
+        raise
+
+
+def _image_parser(stream: Stream) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Serialised example, or PNG file that was made -> uint8 (H, W, C)."""
+    feature = tfds.features.FeaturesDict({"image": stream.table.records.builder.info.features["image"]})
     channels = feature["image"].shape[-1]
 
     def parse(serialised):
-        encoded = feature.deserialize_example(serialised, decoders={"image": tfds.decode.SkipDecoding()})["image"]
+        def own():
+            return feature.deserialize_example(serialised, decoders={"image": tfds.decode.SkipDecoding()})["image"]
+
+        made = tf.strings.substr(serialised, 0, len(PNG)) == PNG  # an example never starts so
+        encoded = own() if stream.generated is None else tf.cond(made, lambda: serialised, own)
         return tf.io.decode_image(encoded, channels=channels, expand_animations=False)
 
     return parse

@@ -6,6 +6,7 @@ held and nothing is read twice. Each host reads the records of its own rows only
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -122,3 +123,17 @@ class Table:
     def files(self, positions: np.ndarray) -> list[str]:
         """What a user recognises the pictures by."""
         return [name.decode() for name in self.records.column("file")[self.rows[positions]]]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells these pictures, in this order, from any others: the set's name, their number, and a hash.
+
+        The hash is of their files, and of their expressions where the set has any.
+        """
+        everything = self.files(np.arange(len(self)))
+        if self.records.has("expression"):
+            names = self.records.names("expression")
+            labels = self.records.column("expression")[self.rows].tolist()
+            shown = [names[label] for label in labels] if names else labels
+            everything = [f"{file}\t{label}" for file, label in zip(everything, shown, strict=True)]
+        digest = hashlib.sha256("\n".join(everything).encode()).hexdigest()
+        return {"name": self.records.name, "rows": len(self), "hash": digest[:16]}

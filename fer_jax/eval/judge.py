@@ -1,11 +1,10 @@
 """The judge that the package holds: what an edited face shows, said by a network that no editor was trained with.
 
-Its weights (`configs/face_judge.py`, stored by `fer_jax.tools.build_face_judge`) come from rendered faces of people of
-its own seed and know nothing of real ones: on other pictures its figures mean little, and nobody asks it there.
+Its weights (`configs/face_judge.py`, stored by `fer_jax.tools.pack`) come from rendered faces of people of its
+own seed and know nothing of real ones: on other pictures its figures mean little, and nobody asks it there.
 """
 
 import functools
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fer_jax.data.faces.model import AU_NUMBERS
+from fer_jax.interop import packed
 from fer_jax.models.face_judge import FaceJudge
 
 FILE = Path(__file__).with_name("face_judge.npz")
-_ABOUT = "about"  # the array that holds the description, JSON in bytes
 
 
 class Seen(NamedTuple):
@@ -47,9 +47,10 @@ class Judge:
     name = "face_judge"
 
     def __init__(self, about: dict[str, Any], variables: Any, batch: int = 64):
-        self.about, self.classes, self._batch = about, tuple(about["classes"]), batch
-        model = {**about["model"], "depths": tuple(about["model"]["depths"])}
-        self._net, self._variables, self._size = FaceJudge(**model), variables, about["image_size"]
+        self.about, self.classes, self._batch = about, tuple(about["spec"]["classes"]["expression"]), batch
+        model = {**about["config"]["model"], "depths": tuple(about["config"]["model"]["depths"])}
+        self._net = FaceJudge(len(AU_NUMBERS), len(self.classes), **model)
+        self._variables, self._size = jax.tree.map(jnp.asarray, variables), about["spec"]["image_size"]
 
     @functools.cached_property
     def _look(self):
@@ -90,24 +91,10 @@ def load() -> Judge:
 
 
 def read(path: Path) -> Judge:
-    """A judge from a file that `write` wrote."""
-    with np.load(path) as arrays:
-        about = json.loads(arrays[_ABOUT].tobytes())
-        variables: dict[str, Any] = {}
-        for name in arrays.files:
-            if name != _ABOUT:
-                *parents, leaf = name.split("/")
-                node = variables
-                for parent in parents:
-                    node = node.setdefault(parent, {})
-                node[leaf] = jnp.asarray(arrays[name], jnp.float32)
-    return Judge(about, variables)
+    """A judge from a file that `fer_jax.tools.pack` wrote.
 
-
-def write(path: Path, about: dict[str, Any], variables: Any) -> None:
-    """Stores a judge; weights as float16, running statistics too."""
-    from flax.traverse_util import flatten_dict
-
-    arrays: dict[str, Any] = {_ABOUT: np.frombuffer(json.dumps(about).encode(), np.uint8)}
-    arrays |= {name: np.asarray(value, np.float16) for name, value in flatten_dict(variables, sep="/").items()}
-    np.savez(path, **arrays)
+    Raises:
+      UsageError: it is missing or damaged.
+    """
+    about, variables = packed.read(path)
+    return Judge(about, variables["net"])

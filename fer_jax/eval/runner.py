@@ -10,7 +10,7 @@ from absl import logging
 
 from fer_jax.data import Data
 from fer_jax.report import images, plots
-from fer_jax.systems.base import Editor
+from fer_jax.systems.base import Editor, Generator
 from fer_jax.train.shard import Runner
 from fer_jax.train.state import TrainState
 
@@ -18,26 +18,32 @@ from fer_jax.train.state import TrainState
 def evaluate(
     runner: Runner, state: TrainState, data: Data, split: str, config: Any, *, final: bool = False
 ) -> dict[str, Any]:
-    """The system's figures of a split, from every example once, and an editor's figures.
+    """The system's figures of a split, from every example once, and an editor's or a generator's figures.
 
-    `final` is for a run's result: more edits are looked at than during it.
+    `final` is for a run's result: more edits or samples are looked at than during it.
     """
-    collected: list[Any] = []
-    for batch in data.evaluate(split):
-        batch = dict(batch)
-        mask = runner.to_devices(batch.pop("mask"))
-        outputs = runner.eval_step(state, runner.to_devices(batch))
-        collected.append(jax.device_get({**outputs, "mask": runner.gather(mask)["mask"]}))
-    mask = np.concatenate([outputs["mask"] for outputs in collected])
-    whole = {
-        name: np.concatenate([outputs[name] for outputs in collected])[mask] for name in collected[0] if name != "mask"
-    }
-    figures = runner.system.score(whole)
+    figures = runner.system.score(outputs(runner, state, data, split))
     if isinstance(runner.system, Editor):
         from fer_jax.eval import editor
 
         figures |= editor.figures(runner, state, data, split, config.measures, final=final)
+    if isinstance(runner.system, Generator):
+        from fer_jax.eval import generator
+
+        figures |= generator.figures(runner, state, data, split, config.measures, final=final)
     return figures
+
+
+def outputs(runner: Runner, state: TrainState, data: Data, split: str) -> dict[str, np.ndarray]:
+    """What the system's `eval_step` gives for every example of a split, in the data's order: name -> (N, ...)."""
+    collected: list[Any] = []
+    for batch in data.evaluate(split):
+        batch = dict(batch)
+        mask = runner.to_devices(batch.pop("mask"))
+        given = runner.eval_step(state, runner.to_devices(batch))
+        collected.append(jax.device_get({**given, "mask": runner.gather(mask)["mask"]}))
+    mask = np.concatenate([given["mask"] for given in collected])
+    return {name: np.concatenate([given[name] for given in collected])[mask] for name in collected[0] if name != "mask"}
 
 
 def write_evaluation(workdir: Path, split: str, figures: dict[str, Any], about: dict[str, Any], data: Data) -> Path:

@@ -14,6 +14,7 @@ import numpy as np
 from absl import logging
 
 from fer_jax.errors import UsageError
+from fer_jax.interop.folders import export_folder
 from fer_jax.interop.torch_file import load_state_dict, save_state_dict
 from fer_jax.interop.torch_names import Renames, export_tree, import_tree
 from fer_jax.models import au_cyclegan, au_cyclegan_early
@@ -69,10 +70,7 @@ def write(folder: Path, variables: Mapping[str, Any]) -> list[Path]:
     names = torch_names("early" if "conv_1_1" in gen else "keras" if "transform" in gen else "general")
     if "attend" in gen:
         raise UsageError("--export: the reference's networks have no self-attention (config.model.attention)")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--export {folder}: cannot be written: {error.strerror or error}") from error
+    export_folder(folder)
     trees = {key: export_tree(dict(variables[net]), names) for net, key in FILES.items()}
     save_state_dict(folder / TOGETHER, trees)
     return [folder / TOGETHER]

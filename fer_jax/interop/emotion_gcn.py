@@ -13,6 +13,7 @@ import numpy as np
 from absl import logging
 
 from fer_jax.errors import UsageError
+from fer_jax.interop.folders import export_folder, only_file
 from fer_jax.interop.torch_file import load_state_dict, save_state_dict
 from fer_jax.interop.torch_names import export_tree, import_tree, torch_name
 from fer_jax.models.bregnext import BREGNEXT_50
@@ -42,7 +43,7 @@ def read(folder: Path, config: Any, templates: Mapping[str, Any]) -> dict[str, A
     Raises:
       UsageError: no file, several, a damaged or refused one (nothing in it is run), or weights that do not fit.
     """
-    path = _only_file(folder)
+    path = only_file(folder, ENDINGS)
     tensors = _tensors(path)
     if wrong := list(_disagreements(tensors, config, templates["net"])):
         raise UsageError(f"--weights {path}: made with another configuration; {'; '.join(wrong)}")
@@ -76,10 +77,7 @@ def write(folder: Path, variables: Mapping[str, Any]) -> list[Path]:
         if backbone == "bregnext":
             shape = len(tree["graph"]["adjacency"]) - 2, params["gc2"]["weight"].shape[1]
             unused = {name: np.zeros(shape[: 2 - i], np.float32) for i, name in enumerate(UNUSED_TENSORS)}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--export {folder}: cannot be written: {error.strerror or error}") from error
+    export_folder(folder)
     save_state_dict(path, export_tree(tree, torch_names(backbone, kind)) | unused, under=_STATE_DICT)
     return [path]
 
@@ -109,17 +107,6 @@ def initial(config: Any, templates: Mapping[str, Any] | None) -> dict[str, Any]:
         return {}
     template = {name: {"features": templates["net"][name]["features"]} for name in ("params", "batch_stats")}
     return {"net": import_tree(template, tensors, torch_names(*_TORCHVISION), where)}
-
-
-def _only_file(folder: Path) -> Path:
-    files = sorted(f for f in folder.iterdir() if f.is_file() and f.suffix in ENDINGS and not f.name.startswith("."))
-    if len(files) == 1:
-        return files[0]
-    have = f"has {', '.join(file.name for file in files)}" if files else "has none"
-    raise UsageError(
-        f"--weights {folder}: needed is one file of the reference's, its name without ending or with "
-        f"{', '.join(ENDINGS[1:])}; the folder {have}"
-    )
 
 
 def _tensors(path: Path) -> dict[str, np.ndarray]:

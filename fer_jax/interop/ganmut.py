@@ -14,6 +14,7 @@ import numpy as np
 from absl import logging
 
 from fer_jax.errors import UsageError
+from fer_jax.interop.folders import export_folder
 from fer_jax.interop.torch_file import load_state_dict, save_state_dict
 from fer_jax.interop.torch_names import export_tree, import_tree
 from fer_jax.models.ganmut import TORCH_NAMES
@@ -56,10 +57,7 @@ def write(folder: Path, variables: Mapping[str, Any]) -> list[Path]:
     Raises:
       UsageError: the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--export {folder}: cannot be written: {error.strerror or error}") from error
+    export_folder(folder)
     paths = {net: folder / f"{EXPORTED}-{letter}.ckpt" for net, letter in FILES.items()}
     for net, path in paths.items():
         save_state_dict(path, export_tree(dict(variables[net]), TORCH_NAMES))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fer_jax.errors import UsageError
+from fer_jax.interop.folders import export_folder
 from fer_jax.interop.torch_file import load_state_dict, save_state_dict
 from fer_jax.interop.torch_names import export_tree, import_tree
 from fer_jax.models.tdgan import TORCH_NAMES
@@ -66,10 +67,7 @@ def write(folder: Path, variables: Mapping[str, Any]) -> list[Path]:
     Raises:
       UsageError: the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--export {folder}: cannot be written: {error.strerror or error}") from error
+    export_folder(folder)
     for name, (net, part) in FILES.items():
         params = variables[net]["params"]
         save_state_dict(folder / name, export_tree(params[part] if part else params, TORCH_NAMES))

@@ -66,9 +66,13 @@ class Compact(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b s s c"], *, train: bool) -> Float[Array, "b f"]:
-        stem = {"use_bias": False, "kernel_init": _kaiming_normal, "dtype": self.dtype}
-        x = Conv(self.width // 2, 3, 1, 1, name="stem1", **stem)(x)
-        x = Conv(self.width, 3, 2, 1, name="stem2", **stem)(nn.relu(BatchNorm(name="stem_norm")(x, train=train)))
+        def stem(features, stride, name):
+            return Conv(
+                features, 3, stride, 1, use_bias=False, kernel_init=_kaiming_normal, dtype=self.dtype, name=name
+            )
+
+        x = stem(self.width // 2, 1, "stem1")(x)
+        x = stem(self.width, 2, "stem2")(nn.relu(BatchNorm(name="stem_norm")(x, train=train)))
         for stage, blocks in enumerate(self.depths):
             for i in range(blocks):
                 stride = 2 if stage and not i else 1

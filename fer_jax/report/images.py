@@ -8,7 +8,8 @@ from PIL import Image, ImageDraw
 
 _GAP = 2
 _HEADER = 14
-_MARGIN = 30  # for the titles of rows
+_MARGIN = 30  # for the titles of rows, at least
+_LETTER = 6  # width of one
 
 
 def to_bytes(pictures: np.ndarray) -> np.ndarray:
@@ -26,7 +27,7 @@ def sheet(columns: Mapping[str, np.ndarray], *, rows: Sequence[str] = (), scale:
     count, height, width = arrays[0].shape[:3]
     scale = scale or max(1, -(-96 // height))
     cell_height, cell_width = height * scale + _GAP, width * scale + _GAP
-    margin = _MARGIN * bool(rows)
+    margin = max([_MARGIN, *(_LETTER * len(name) + 6 for name in rows)]) * bool(rows)
     size = (margin + len(arrays) * cell_width + _GAP, count * cell_height + _GAP + _HEADER)
     canvas = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(canvas)
@@ -37,6 +38,29 @@ def sheet(columns: Mapping[str, np.ndarray], *, rows: Sequence[str] = (), scale:
         for row, picture in enumerate(pictures):
             at = (margin + _GAP + column * cell_width, _HEADER + row * cell_height)
             canvas.paste(enlarge(picture, scale), at)
+    return canvas
+
+
+def grid(pictures: np.ndarray, *, columns: int = 8, scale: int = 1) -> Image.Image:
+    """Pictures (N, H, W, 1 or 3) in [0, 1] in rows of `columns`, without titles."""
+    arrays = to_bytes(np.asarray(pictures))
+    height, width = (side * scale + _GAP for side in arrays.shape[1:3])
+    columns = min(columns, len(arrays))
+    canvas = Image.new("RGB", (columns * width + _GAP, -(-len(arrays) // columns) * height + _GAP), "white")
+    for i, picture in enumerate(arrays):
+        canvas.paste(enlarge(picture, scale), (_GAP + i % columns * width, _GAP + i // columns * height))
+    return canvas
+
+
+def beside(parts: Mapping[str, Image.Image]) -> Image.Image:
+    """Pictures from left to right, each under its title."""
+    width = sum(part.width for part in parts.values()) + _MARGIN * (len(parts) - 1)
+    canvas = Image.new("RGB", (width, _HEADER + max(part.height for part in parts.values())), "white")
+    draw, left = ImageDraw.Draw(canvas), 0
+    for title, part in parts.items():
+        draw.text((left + _GAP, 1), title, fill="black")
+        canvas.paste(part, (left, _HEADER))
+        left += part.width + _MARGIN
     return canvas
 
 

@@ -1,6 +1,5 @@
 """Curves of a run, confusion matrices, annotated matrices, and faces on the plane of valence and arousal."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,10 +8,13 @@ from PIL import Image
 
 from fer_jax.report import images, record
 
+_LOSSES = ("disc/total", "gen/total", "gen/loss")  # of two networks against each other: they belong in one panel
+_COUNTS = ("examples", "step")  # they would flatten every curve beside them
 _THUMBNAIL = 36  # longer side of a face on the plane, in points of 1 / 72 inch
 
 
-def _figure(columns: int, width: float, height: float):
+def new_figure(columns: int, width: float, height: float):
+    """A figure and its panels side by side, each `width` x `height` inches."""
     from matplotlib.figure import Figure  # takes seconds to import; no global state, no display
 
     figure = Figure(figsize=(width * columns, height), layout="constrained")
@@ -20,25 +22,24 @@ def _figure(columns: int, width: float, height: float):
 
 
 def curves(workdir: Path) -> list[Path]:
-    """Draws the record: plots/train.png and plots/eval.png, one panel for each network or figure."""
+    """Draws the record: plots/train.png and plots/eval.png, one panel for each network or figure.
+
+    The totals of a GAN's two networks share a panel, and so do a discriminator's answers, D(x) and D(G(z)).
+    """
     written = []
     rows = record.read(workdir)
     for kind in ("train", "eval"):
         series = record.series(rows, kind)
-        groups = {
-            name: list(members)
-            for name, members in itertools.groupby(
-                # How many examples a figure is of would flatten every curve beside it.
-                sorted(n for n in series if "/" in n and not n.endswith("/examples")),
-                key=lambda n: n.rpartition("/")[0],
-            )
-        }
+        groups: dict[str, list[str]] = {}
+        for name in sorted(n for n in series if "/" in n and n.rpartition("/")[2] not in _COUNTS):
+            groups.setdefault(_panel_of(name), []).append(name)
         if not groups:
             continue
-        figure, panels = _figure(len(groups), 4.5, 3.5)
+        figure, panels = new_figure(len(groups), 4.5, 3.5)
         for panel, (group, names) in zip(panels, groups.items(), strict=True):
             for name in names:
-                panel.plot(*series[name], label=name.rpartition("/")[2], linewidth=1)
+                within = name.removeprefix(f"{group}/")  # the whole name in a panel of several networks
+                panel.plot(*series[name], label=within, linewidth=1)
             panel.set(title=group, xlabel="step")
             panel.legend(fontsize=7)
         path = workdir / "plots" / f"{kind}.png"
@@ -48,9 +49,16 @@ def curves(workdir: Path) -> list[Path]:
     return written
 
 
+def _panel_of(name: str) -> str:
+    group, _, leaf = name.rpartition("/")
+    if name in _LOSSES:
+        return "losses"
+    return "how real the discriminator finds pictures" if leaf in ("on_real", "on_fake") else group
+
+
 def bars(path: Path, title: str, series: Mapping[str, Sequence[float]], names: Sequence[str], unit: str) -> None:
     """Groups of bars: one group for each name, in it one bar for each series."""
-    figure, (panel,) = _figure(1, max(6, 0.6 * len(names)), 3.5)
+    figure, (panel,) = new_figure(1, max(6, 0.6 * len(names)), 3.5)
     width, at = 0.8 / len(series), np.arange(len(names))
     for i, (label, values) in enumerate(series.items()):
         panel.bar(at + (i - (len(series) - 1) / 2) * width, values, width, label=label)
@@ -63,7 +71,7 @@ def bars(path: Path, title: str, series: Mapping[str, Sequence[float]], names: S
 
 def confusion(path: Path, matrices: Mapping[str, Sequence[Sequence[int]]], names: Sequence[str]) -> None:
     """Confusion matrices side by side, rows true classes in percent of the class."""
-    figure, panels = _figure(len(matrices), 5, 4.5)
+    figure, panels = new_figure(len(matrices), 5, 4.5)
     for panel, (title, counts) in zip(panels, matrices.items(), strict=True):
         matrix = np.asarray(counts, float)
         share = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
@@ -75,11 +83,11 @@ def confusion(path: Path, matrices: Mapping[str, Sequence[Sequence[int]]], names
 
 def heat_maps(matrices: Mapping[str, np.ndarray], names: Sequence[str]) -> Image.Image:
     """Square matrices of values in [-1, 1] side by side, each value written into its cell."""
-    figure, panels = _figure(len(matrices), 6, 5.5)
+    figure, panels = new_figure(len(matrices), 6, 5.5)
     for panel, (title, matrix) in zip(panels, matrices.items(), strict=True):
         _annotated(panel, matrix, names, "{:.2f}", cmap="RdBu_r", vmin=-1, vmax=1)
         panel.set(title=title)
-    return _drawn(figure)
+    return rasterised(figure)
 
 
 def _annotated(panel, matrix: np.ndarray, names: Sequence[str], form: str, **colours) -> None:
@@ -109,7 +117,7 @@ def valence_arousal(
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
     from matplotlib.patches import Circle, Patch
 
-    figure, (panel,) = _figure(1, 10, 9)
+    figure, (panel,) = new_figure(1, 10, 9)
     colours = dict(zip(classes, colormaps["tab10"](np.arange(len(classes)) % 10), strict=True))
     panel.add_patch(Circle((0, 0), 1, fill=False, color="grey"))
     panel.axhline(0, color="lightgrey", linewidth=1)
@@ -124,10 +132,11 @@ def valence_arousal(
     panel.set(xticks=np.linspace(-1, 1, 5), yticks=np.linspace(-1, 1, 5))
     shown = [Patch(color=colour, label=name) for name, colour in colours.items() if name in predicted]
     figure.legend(handles=shown, loc="outside right upper")
-    return _drawn(figure)
+    return rasterised(figure)
 
 
-def _drawn(figure) -> Image.Image:
+def rasterised(figure) -> Image.Image:
+    """A figure as a picture."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(figure)

@@ -123,6 +123,28 @@ class Editor(Protocol):
 
 
 @runtime_checkable
+class Generator(Protocol):
+    """What a system has beside, if it draws pictures from noise."""
+
+    @property
+    def generates(self) -> str:
+        """The stream whose pictures it imitates."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that it can be asked for; () where there is no choice."""
+        ...
+
+    def generate(self, state: TrainState, key: jax.Array, count: int, labels: jax.Array | None = None) -> jax.Array:
+        """New pictures (count, S, S, C) in [0, 1], of classes (count,) where there are any; without, drawn evenly.
+
+        The same key draws the same vectors, whatever the classes.
+        """
+        ...
+
+
+@runtime_checkable
 class Logged(Protocol):
     """What a system has beside, if the program that published it kept a log as a table, which log.csv then is."""
 

@@ -59,9 +59,7 @@ class Classifier:
         picture = jnp.zeros((1, self.data.image_size, self.data.image_size, self.data.channels))
         variables = self.net.init(key, picture, train=False)
         stats = {"batch_stats": variables["batch_stats"]}
-        return TrainState.create(
-            net=NetState.create(variables["params"], self.tx, stats=stats, ema=self.ema_decay > 0)
-        )
+        return TrainState.create(net=NetState.create(variables["params"], self.tx, stats=stats, ema=self.ema_decay > 0))
 
     def normalise(self, image: jax.Array) -> jax.Array:
         """Pictures (B, S, S, C) in [0, 1] -> the network's input. Grey ones with the mean of the colours' figures."""
@@ -117,12 +115,14 @@ class Classifier:
     def answer(self, state: TrainState, image: jax.Array) -> Mapping[str, jax.Array]:
         """Pictures (B, S, S, C) in [0, 1] -> "logits" (B, K), the mean over the parts that `tta` names."""
         logits = [self.say(state, part).logits for part in crops(image, self.tta)]
-        return {"logits": sum(logits) / len(logits)}
+        return {"logits": jnp.stack(logits).mean(0)}
 
     def eval_step(self, state: TrainState, batch: Batch) -> Mapping[str, jax.Array]:
-        """Logits and labels."""
+        """Features and logits, each the mean over the parts that `tta` names, and labels."""
         face = batch["face"]
-        return {**self.answer(state, face["image"]), "expression": face["expression"]}
+        said = [self.say(state, part) for part in crops(face["image"], self.tta)]
+        means = {n: jnp.stack([getattr(one, n) for one in said]).mean(0) for n in ("features", "logits")}
+        return {**means, "expression": face["expression"]}
 
     def score(self, outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Figures of the classes."""
@@ -166,7 +166,10 @@ def only_head(tx: optax.GradientTransformation) -> optax.GradientTransformation:
     """Feature extraction: the backbone's parameters stay (its statistics do not, as in the reference)."""
 
     def labels(params: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: jax.tree.map(lambda _: "frozen" if name == "body" else "trained", tree) for name, tree in params.items()}
+        return {
+            name: jax.tree.map(lambda _: "frozen" if name == "body" else "trained", tree)
+            for name, tree in params.items()
+        }
 
     return optax.multi_transform({"trained": tx, "frozen": optax.set_to_zero()}, labels)
 

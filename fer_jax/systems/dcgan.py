@@ -154,6 +154,8 @@ class Dcgan:
 
     # ---- use ----
 
+    generates = "face"  # stream whose pictures are imitated
+
     def draw_pictures(self, state: TrainState, z: jax.Array, labels: jax.Array) -> jax.Array:
         """Pictures (N, S, S, C) in [0, 1] of vectors (N, Z) and classes (N,), which networks without class ignore.
 
@@ -233,11 +235,15 @@ def build(config, data: DataSpec) -> Dcgan:
     """The system of `configs/dcgan.py`.
 
     Raises:
-      UsageError: a picture size or a name that there is not.
+      UsageError: a picture size or a name that there is not, or a batch too small for its statistics.
     """
     model, optimiser = config.model, config.optim
     if data.image_size < models.UNIT or data.image_size % models.UNIT:
         raise UsageError(f"config.data.image_size: {data.image_size} is no multiple of {models.UNIT}")
+    if config.data.batch_size < 2:
+        raise UsageError(
+            f"config.data.batch_size: {config.data.batch_size} is too few: the statistics of a batch need 2 pictures"
+        )
     if model.norm not in models.NORMS:
         raise UsageError(f"config.model.norm: {model.norm!r} is not one of {', '.join(models.NORMS)}")
     if unknown := [kind for kind in config.augment if kind not in KINDS]:

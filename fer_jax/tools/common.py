@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # they import jax
     from fer_jax.train.state import TrainState
 
 RESIZES = ("bilinear", "bicubic")
+PRETRAINED = Path(__file__).parent.parent / "pretrained" / "fer2013.npz"  # the recogniser that the package holds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +87,31 @@ def open_workdir(folder: Path, *, step: int | None, only: Sequence[str] = ()) ->
     checkpoints = Checkpoints(folder, read_only=True)
     chosen = checkpoints.choose(step)
     return Trained(folder, config, spec, runner, checkpoints.restore(chosen, runner.abstract_state()), chosen)
+
+
+def open_pretrained(path: Path | None = None) -> Trained:
+    """A file of `fer_jax.tools.pack`, None = the package's: weights to use, without an optimiser to train on with.
+
+    Raises:
+      UsageError: the file is missing or damaged.
+    """
+    from ml_collections import ConfigDict
+
+    from fer_jax import systems
+    from fer_jax.interop import packed
+    from fer_jax.systems.base import DataSpec
+    from fer_jax.train.shard import Runner
+    from fer_jax.train.state import NetState, TrainState
+
+    path = path or PRETRAINED
+    about, variables = packed.read(path)
+    config, spec = ConfigDict(about["config"]).lock(), DataSpec(**about["spec"])
+    runner = Runner(systems.build(config, spec), config.seed)
+    nets = {}
+    for name, tree in variables.items():
+        stats = {collection: value for collection, value in tree.items() if collection != "params"}
+        nets[name] = NetState(tree["params"], None, stats or None)  # type: ignore[call-arg]
+    return Trained(path, config, spec, runner, runner.to_devices(TrainState.create(**nets), split=False), about["step"])
 
 
 # ---- pictures -------------------------------------------------------------------------------------------------------

@@ -4,10 +4,14 @@ python -m fer_jax.tools.edit --workdir=runs/au_cyclegan-tiny face.png --au=AU12=
 python -m fer_jax.tools.edit --workdir=runs/au_cyclegan-tiny test:17 --emotion=joy --intensity=0.7
 python -m fer_jax.tools.edit --workdir=runs/ganmut-tiny face.png --at=0.6,0.4
 python -m fer_jax.tools.edit --workdir=runs/ganmut-tiny_linear face.png --theta=1.2 --rho=0.8
+python -m fer_jax.tools.edit --workdir=runs/ganmut-tiny photo.jpg --box=40,30,96,120 --emotion=happiness
 
 Pictures are files, taken as face crops, or places in the workdir's data such as test:17. For each, the folder --out
 gets <name>.png, the edited picture, <name>-sheet.png, original, reconstruction and edited side by side, and <name>.gif,
 the way from the original to what was asked. What is not asked stays as the system's own critic sees it in the picture.
+
+With --box, files are whole photographs, and the face there (x, y, width, height in pixels) is edited: <name>.png is
+the photograph then, sheet and GIF are of the face.
 """
 
 import dataclasses
@@ -21,6 +25,7 @@ import numpy as np
 from absl import flags, logging
 from PIL import Image
 
+from fer_jax.data.faces import paste
 from fer_jax.errors import UsageError
 from fer_jax.tools import common
 
@@ -124,8 +129,32 @@ def edit(trained: common.Trained, picture: np.ndarray, wanted: Mapping[int, floa
     return Edited(picture, drawn[0], drawn, goal)
 
 
-def write(edited: Edited, out: Path, name: str, milliseconds: int) -> list[Path]:
-    """Writes <name>.png, <name>-sheet.png and <name>.gif.
+def in_photograph(
+    trained: common.Trained,
+    photograph: np.ndarray,
+    detector: paste.Detector,
+    wanted: Mapping[int, float],
+    frames: int,
+    *,
+    margin: float = 0.0,
+    blend: str = "feather",
+) -> tuple[np.ndarray, list[Edited]]:
+    """The faces of a photograph (H, W, 3) in [0, 1] edited in it -> (the photograph, each face).
+
+    Raises:
+      UsageError: no face, or a box that does not lie within the photograph.
+    """
+    size, faces = {"image_size": trained.spec.image_size, "channels": trained.spec.channels}, []
+    whole = photograph
+    for square in paste.find(photograph, detector, margin=margin):
+        face = edit(trained, paste.cut(whole, square, **size), wanted, frames)
+        whole = paste.paste(whole, square, face.original, face.frames[-1], blend=blend)
+        faces.append(face)
+    return whole, faces
+
+
+def write(edited: Edited, out: Path, name: str, milliseconds: int, photograph: np.ndarray | None = None) -> list[Path]:
+    """Writes <name>.png, the photograph where there is one, <name>-sheet.png and <name>.gif.
 
     Raises:
       UsageError: they cannot be written.
@@ -133,7 +162,7 @@ def write(edited: Edited, out: Path, name: str, milliseconds: int) -> list[Path]
     from fer_jax.report import images
 
     final, sheet, moving = (out / f"{name}{ending}" for ending in (".png", "-sheet.png", ".gif"))
-    whole = images.to_bytes(edited.frames[-1])
+    whole = images.to_bytes(edited.frames[-1] if photograph is None else photograph)
     common.write_picture(Image.fromarray(whole[..., 0] if whole.shape[-1] == 1 else whole), final)
     columns = {"original": edited.original, "reconstruction": edited.reconstruction, "edited": edited.frames[-1]}
     common.write_picture(images.sheet({title: picture[None] for title, picture in columns.items()}), sheet)
@@ -165,6 +194,9 @@ def define_flags() -> None:
     flags.DEFINE_string("out", None, "Folder to write to; default: <workdir>/samples/edit.")
     flags.DEFINE_integer("frames", 11, "Pictures on the way, both ends included.", lower_bound=2)
     flags.DEFINE_integer("milliseconds", 80, "Time of each; a GIF holds multiples of 10.", 10, 60000)
+    flags.DEFINE_multi_string("box", [], "X,Y,WIDTH,HEIGHT of a face in a photograph; may be repeated.")
+    flags.DEFINE_float("margin", 0.0, "With --box: share of its longer side that is added all around.", 0.0, 2.0)
+    flags.DEFINE_enum("blend", "feather", paste.BLENDS, "With --box: how the face is put back.")
     flags.DEFINE_enum("resize", "bilinear", common.RESIZES, "How files are resized.")
 
 
@@ -185,13 +217,33 @@ def run(pictures: list[str]) -> None:
         raise UsageError(f"--workdir {trained.folder}: a run of {trained.config.system}, which edits nothing")
     at = point(given.at, given.theta, given.rho)
     wanted = Wish(given.emotion, given.intensity, at, given.au).controls(trained)
+    out = Path(given.out) if given.out else trained.folder / "samples" / "edit"
+    if given.box:
+        _in_photographs(trained, pictures, wanted, out)
+        return
     source = common.Pictures(trained.config, resize=given.resize)
     originals = [source.read(trained.system.edits, name) for name in pictures]  # all, before anything is written
-    out = Path(given.out) if given.out else trained.folder / "samples" / "edit"
     for name, original in zip(names_of(pictures), originals, strict=True):
         edited = edit(trained, original, wanted, given.frames)
-        paths = write(edited, out, name, given.milliseconds)
-        logging.info("written: %s (checkpoint of step %d)", ", ".join(map(str, paths)), trained.step)
+        _say(write(edited, out, name, given.milliseconds), trained)
+
+
+def _in_photographs(trained: common.Trained, pictures: Sequence[str], wanted: Mapping[int, float], out: Path) -> None:
+    given = flags.FLAGS
+    detector = paste.Given(tuple(paste.parse_box(text) for text in given.box))
+    how = {"margin": given.margin, "blend": given.blend}
+    photographs = [paste.read(name) for name in pictures]
+    for photograph in photographs:
+        paste.find(photograph, detector, margin=given.margin)  # complains before anything is written
+    for name, photograph in zip(names_of(pictures), photographs, strict=True):
+        whole, faces = in_photograph(trained, photograph, detector, wanted, given.frames, **how)
+        for i, face in enumerate(faces):
+            own, shown = (f"{name}-face{i + 1}", None) if i else (name, whole)
+            _say(write(face, out, own, given.milliseconds, shown), trained)
+
+
+def _say(paths: Sequence[Path], trained: common.Trained) -> None:
+    logging.info("written: %s (checkpoint of step %d)", ", ".join(map(str, paths)), trained.step)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Names the expression in pictures of faces: one row a picture with its class, probabilities, valence and arousal.
 
-python -m fer_jax.tools.predict face.jpg faces/ "more/*.png" --workdir=runs/emotion_gcn-tiny --out=table.csv
+python -m fer_jax.tools.predict face.jpg faces/ "more/*.png"
+python -m fer_jax.tools.predict faces/ --workdir=runs/emotion_gcn-tiny --out=table.csv
 
+Without --workdir the model that the package holds is used; fer_jax/pretrained/fer2013.md says what it knows.
 Named are files, folders (every picture below, sorted) and patterns. A picture is taken as the crop of a face, and seen
 as the run's own pictures are in its evaluation. Each has its row, in the order given, with an empty class and the
 reason in the column "error" where it cannot be read. Valence and arousal are empty where the network has none.
-The same from Python: fer_jax.predict("faces/", "runs/emotion_gcn-tiny").
+The same from Python: fer_jax.predict("faces/"), fer_jax.predict("faces/", "runs/emotion_gcn-tiny").
 """
 
 import collections
@@ -160,12 +162,20 @@ def _decoded(
 
 
 def predict(
-    pictures: str | Path | Iterable[str | Path], workdir: Path, *, step: int | None, batch_size: int
+    pictures: str | Path | Iterable[str | Path], workdir: Path | None, *, step: int | None, batch_size: int
 ) -> list[Row]:
-    """The rows of pictures by a workdir's checkpoint; see `fer_jax.predict`."""
+    """The rows of pictures by a workdir's checkpoint, or by the package's model; see `fer_jax.predict`."""
     files = find([pictures] if isinstance(pictures, str | Path) else pictures)
-    predictor = Predictor(common.open_workdir(workdir, step=step), min(batch_size, len(files)))
+    predictor = Predictor(_open(workdir, step), min(batch_size, len(files)))
     return [row for row, _ in predictor.rows(files)]
+
+
+def _open(workdir: Path | None, step: int | None) -> common.Trained:
+    if workdir:
+        return common.open_workdir(workdir, step=step)
+    if step is not None:
+        raise UsageError(f"--step={step}: is of a --workdir; the model of the package has one set of weights")
+    return common.open_pretrained()
 
 
 @contextlib.contextmanager
@@ -213,7 +223,7 @@ def _writer(stream: Any, columns: Sequence[str], *, lines: bool = False) -> Call
 
 def define_flags() -> None:
     """The flags."""
-    flags.DEFINE_string("workdir", None, "Folder of a run that recognises expressions.")
+    flags.DEFINE_string("workdir", None, "Folder of a run that recognises expressions; default: the package's model.")
     flags.DEFINE_integer("step", None, "The checkpoint's step; default: the selected one.")
     flags.DEFINE_string("out", None, "Table to write, .csv or .jsonl; default: csv to stdout.")
     flags.DEFINE_string("plot", None, "Picture to draw faces on the valence/arousal plane into; default: none.")
@@ -224,20 +234,24 @@ def define_flags() -> None:
 def run(names: Sequence[str]) -> None:
     """Does what the parsed flags say with the pictures named."""
     given = flags.FLAGS
-    if not given.workdir:
-        raise UsageError("--workdir: missing; the folder of a run")
     out = Path(given.out) if given.out else None
     if out and out.suffix.lower() not in (".csv", ".jsonl"):
         raise UsageError(f"--out {out}: the ending must be .csv or .jsonl")
     files = find(names)
-    common.read_config(Path(given.workdir))  # a wrong one is said before anything slow is imported
+    folder = Path(given.workdir) if given.workdir else None
+    if folder:
+        common.read_config(folder)  # a wrong one is said before anything slow is imported
     from fer_jax import runtime
 
     runtime.start()
-    trained = common.open_workdir(Path(given.workdir), step=given.step)
+    trained = _open(folder, given.step)
+    if not folder:
+        logging.info(
+            "model: %s of the package, trained on FER2013; %s.md says what it knows", *2 * [trained.folder.stem]
+        )
     predictor = Predictor(trained, min(given.batch_size, len(files)))
     if given.plot and not predictor.knows_va:
-        raise UsageError(f"--plot: the network of {given.workdir} has no valence and arousal")
+        raise UsageError(f"--plot: the network of {trained.folder} has no valence and arousal")
     chosen = set(np.linspace(0, len(files) - 1, given.faces).astype(int).tolist()) if given.plot else set()
     failed, faces = 0, []
     with table(out, fields(predictor.classes)) as write:

@@ -24,7 +24,7 @@ def result(config: Any, folder: Path) -> dict[str, float] | None:
     """
     from fer_jax.eval.metrics import flatten
     from fer_jax.train.checkpoint import FOLDER, Checkpoints
-    from fer_jax.train.loop import ended
+    from fer_jax.train.schedule import ended
 
     path = folder / "eval" / "test.json"
     if (folder / workdir.CONFIG).exists():

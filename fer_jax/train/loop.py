@@ -171,6 +171,9 @@ def _after(run: Run, state: TrainState, step: int) -> bool:
         if metric not in flat:
             raise UsageError(f"config.select.metric: {metric!r} is not one of {', '.join(flat)}")
         selected = flat[metric]
+        for other in run.config.select.also:  # looked at, not selected by
+            found = evaluation.evaluate(run.runner, state, run.data, other, run.config)
+            flat |= {f"{other}:{name}": value for name, value in flatten(found).items()}
         run.write(step, "eval", flat)
         run.write_log()
         evaluation.log_figures(f"step {step}, {split}", figures)

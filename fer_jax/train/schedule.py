@@ -26,21 +26,23 @@ def cosine(lr: float, steps: int, *, every: int = 1, warm_up: int = 0) -> optax.
       lr: the rate at the top.
       steps: of the whole run.
       every: the rate changes every so many steps only; PyTorch's CosineAnnealingLR, stepped once an epoch, does so.
-      warm_up: steps, of `steps`, in which the rate rises in a line from 0 first.
+      warm_up: steps, of `steps`, in which the rate rises in a line first; half of them at most, in a short run.
 
     Raises:
       UsageError: a value out of range.
     """
-    if lr <= 0 or not 0 <= warm_up < max(steps, 1):
-        raise UsageError(f"config.optim: lr {lr} must be above 0, and warm_up {warm_up} shorter than the {steps} steps")
+    if lr <= 0 or warm_up < 0:
+        raise UsageError(f"config.optim: lr {lr} must be above 0, and warm_up_epochs not below")
+    warm_up = min(warm_up, steps // 2)
     falling = optax.cosine_decay_schedule(lr, max(steps - warm_up, 1))
     if warm_up:
-        falling = optax.join_schedules([optax.linear_schedule(0.0, lr, warm_up), falling], [warm_up])
+        rising = optax.linear_schedule(lr / warm_up, lr, max(warm_up - 1, 1))  # the first step is not lost
+        falling = optax.join_schedules([rising, falling], [warm_up])
     return falling if every == 1 else lambda count: falling(count // every * every)
 
 
 def staircase(lr: float, factor: float, every: int) -> optax.Schedule:
-    """lr * factor^(step // every): PyTorch's StepLR, with `every` in steps.
+    """Rate lr * factor^(step // every): PyTorch's StepLR, with `every` in steps.
 
     Raises:
       UsageError: a value out of range.

@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 
 from fer_jax.eval import judge
+from fer_jax.interop import packed
 from fer_jax.models.face_judge import FaceJudge
 
-MODEL = {"aus": 17, "classes": 2, "embedding": 4, "depths": [1, 1], "width": 4}
+MODEL = {"embedding": 4, "depths": [1, 1], "width": 4}
 
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
-    net = FaceJudge(**{**MODEL, "depths": (1, 1)})
+    net = FaceJudge(17, 2, **{**MODEL, "depths": (1, 1)})
     variables = jax.jit(lambda key: net.init(key, jnp.zeros((1, 16, 16, 3)), train=False))(jax.random.key(0))
     path = tmp_path_factory.mktemp("judge") / "judge.npz"
-    judge.write(path, {"image_size": 16, "classes": ["a", "b"], "model": MODEL}, jax.device_get(variables))
+    about = {"config": {"model": MODEL}, "spec": {"image_size": 16, "classes": {"expression": ["a", "b"]}}}
+    packed.write(path, about, {"net": jax.device_get(variables)})
     return net, variables, judge.read(path)
 
 

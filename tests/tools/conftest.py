@@ -54,14 +54,14 @@ def tiny_config(tmp_path_factory):
     return make
 
 
-def lively(tree):
+def lively(tree, seed=0):
     """Random parameters, larger than the first ones of training, which give one grey everywhere; and statistics.
 
     And they are there at once, while compiling the initialisation takes longer than all tests here.
     """
     import jax
 
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
 
     def draw(path, leaf):
         if path[-1].key in ("scale", "var"):
@@ -72,7 +72,7 @@ def lively(tree):
     return jax.tree_util.tree_map_with_path(draw, tree)
 
 
-def untrained(config, folder):
+def untrained(config, folder, seed=0):
     """Makes a workdir as a run of one step leaves it."""
     import jax
 
@@ -87,7 +87,8 @@ def untrained(config, folder):
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state)
     trees = ("params", "stats", "ema")
     nets = {
-        name: net.replace(**{tree: lively(getattr(net, tree)) for tree in trees}) for name, net in zeros.nets.items()
+        name: net.replace(**{tree: lively(getattr(net, tree), seed) for tree in trees})
+        for name, net in zeros.nets.items()
     }
     if graph := getattr(runner.system, "graph", None):
         nets["net"].stats["graph"] = graph._asdict()
@@ -113,10 +114,51 @@ def tiny_emotion(data_dir, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def tiny_classifier(data_dir, tmp_path_factory):
+    """seed -> a workdir of a classifier that starts from other weights."""
+    import functools
+
+    from tests.micro import micro
+
+    @functools.cache
+    def make(seed):
+        config = micro("classifier", data_dir)
+        with config.unlocked():
+            config.seed = seed
+        return untrained(config, tmp_path_factory.mktemp("classifier"), seed)
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def tiny_editor(data_dir, tmp_path_factory):
     from tests.micro import micro
 
     return untrained(micro("au_cyclegan", data_dir), tmp_path_factory.mktemp("editor"))
+
+
+@pytest.fixture(scope="session")
+def tiny_generator(data_dir, tmp_path_factory):
+    from tests.micro import micro
+
+    return untrained(micro("dcgan", data_dir), tmp_path_factory.mktemp("generator"))
+
+
+@pytest.fixture(scope="session")
+def tiny_space(data_dir, tmp_path_factory):
+    """(kind, dimensions) -> a workdir of GANmut with a space of its own."""
+    import functools
+
+    from tests.micro import micro
+
+    @functools.cache
+    def make(kind, dimensions):
+        config = micro("ganmut", data_dir)
+        with config.unlocked():
+            config.model.update(space=kind, dimensions=dimensions)
+        return untrained(config, tmp_path_factory.mktemp("space"))
+
+    return make
 
 
 @pytest.fixture
@@ -127,16 +169,18 @@ def command(monkeypatch):
     from fer_jax import runtime
 
     monkeypatch.setattr(runtime, "start", lambda: None)
-    before = set(flags.FLAGS)
 
     def run(tool, *arguments, names=()):
+        before = set(flags.FLAGS)
         tool.define_flags()
+        own = set(flags.FLAGS) - before
         monkeypatch.setattr(sys, "argv", [tool.__name__, *arguments])  # where a config's own flags are looked for
         try:
             flags.FLAGS(sys.argv)
+            own = set(flags.FLAGS) - before  # a config's overrides too; what libraries define in the run they keep
             tool.run(*[list(names)] * bool(names))
         finally:
-            for name in set(flags.FLAGS) - before:
+            for name in own:
                 delattr(flags.FLAGS, name)
 
     return run

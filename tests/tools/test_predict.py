@@ -16,7 +16,7 @@ from fer_jax.data import open_data
 from fer_jax.errors import RunFailed, UsageError
 from fer_jax.report import images
 from fer_jax.systems.base import Recogniser
-from fer_jax.tools import common, predict
+from fer_jax.tools import common, pack, predict
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_faces_on_the_plane(tiny_emotion, tiny, faces, tmp_path, command):
 def test_mistakes(tiny, faces, tmp_path, command):
     folder = str(faces["expression"][0])
     for flags, names, says in (
-        ([], [folder], "--workdir: missing"),
+        (["--step=3"], [folder], "--step=3: is of a --workdir"),
         ([f"--workdir={tiny.folder}"], [str(tmp_path)], "no pictures there"),
         ([f"--workdir={tiny.folder}"], [f"{folder}/*.jpg"], "no pictures there"),
         ([f"--workdir={tiny.folder}", "--out=a.txt"], [folder], "--out a.txt: the ending must be .csv or .jsonl"),
@@ -197,3 +197,40 @@ def test_names_stand_among_the_flags():
 def test_importing_the_package_is_light():
     code = "import sys, fer_jax; print(sorted({'jax', 'numpy', 'tensorflow'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_without_a_workdir_the_packages_model_answers(tmp_path, command, monkeypatch, tiny_classifier, faces):
+    """And says which it is; a damaged file is said too."""
+    tiny = tiny_classifier(1)
+    (tiny.folder / "eval").mkdir(exist_ok=True)
+    (tiny.folder / "eval" / "test.json").write_text("{}")
+    packed = tmp_path / "fer2013.npz"
+    command(pack, f"--workdir={tiny.folder}", f"--out={packed}")
+    monkeypatch.setattr(common, "PRETRAINED", packed)
+    names = [str(faces["expression"][0]), str(tmp_path / "none.png")]
+    out = tmp_path / "t.csv"
+    command(predict, f"--out={out}", names=names)
+    rows = list(csv.DictReader(out.open()))
+    other = list(predict.predict(names, tiny.folder, step=None, batch_size=2))
+    assert rows[0]["class"] == other[0]["class"] and rows[1]["error"] == "no such picture"
+    probabilities = {name: float(value) for name, value in rows[0].items() if name.startswith("p_")}
+    for name, value in probabilities.items():  # to half precision
+        assert abs(value - other[0][name]) < 0.02, name
+    packed.write_text("not an archive")
+    with pytest.raises(UsageError, match="cannot be read as packed weights"):
+        command(predict, names=names)
+
+
+@pytest.mark.skipif(not common.PRETRAINED.exists(), reason="the package holds no model yet")
+def test_the_packages_own_model():
+    """It is there, small, and a network of at most three million parameters for grey pictures of 48 pixels."""
+    import jax
+
+    trained = common.open_pretrained()
+    assert common.PRETRAINED.stat().st_size < 8e6
+    assert sum(leaf.size for leaf in jax.tree.leaves(trained.state.nets["net"].params)) <= 3_000_000
+    assert (trained.spec.image_size, trained.spec.channels) == (48, 1)
+    assert trained.spec.classes["expression"] == (
+        "anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral",
+    )  # fmt: skip
+    assert common.PRETRAINED.with_suffix(".md").exists()

@@ -22,9 +22,7 @@ def test_sgd_is_pytorchs():
         np.testing.assert_allclose(params, by_hand, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"lr": 0}, {"lr": -1}, {"momentum": 1}, {"momentum": -0.1}, {"weight_decay": -1}]
-)
+@pytest.mark.parametrize("wrong", [{"lr": 0}, {"lr": -1}, {"momentum": 1}, {"momentum": -0.1}, {"weight_decay": -1}])
 def test_values_out_of_range(wrong):
     with pytest.raises(UsageError, match="config.optim"):
         optim.sgd(**{"lr": 0.1, **wrong})

@@ -1,12 +1,14 @@
 """FER2013: 48x48 grey faces with seven expressions, from Kaggle's csv or from the same as .npz, with FER+ votes."""
 
+import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from absl import logging
 
 from fer_jax.data import manual
 from fer_jax.errors import UsageError
@@ -17,6 +19,8 @@ SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"
 FERPLUS = (
     "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF",
 )  # fmt: skip
+FERPLUS_EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+TARGETS = ("fer2013", "ferplus")
 FILES = ("fer2013.csv", "icml_face_data.csv", "fer2013/fer2013.csv", "fer2013.npz", "fer2013_small.npz")
 _VOTES = "fer2013new.csv"
 _SIDE = 48
@@ -25,7 +29,8 @@ _SIDE = 48
 class Fer2013(manual.ManualBuilder):
     """Features: image [48, 48, 1] uint8, expression (Kaggle's order), ferplus [10] votes if there, file ("row 12").
 
-    Splits: train = Training, validation = PublicTest, test = PrivateTest. Rows are counted from 0 after the header.
+    Splits: train = Training, validation = PublicTest, test = PrivateTest; the latter two the other way round with
+    `swap`, as the reference of the FER2013 classifiers names them. Rows are counted from 0 after the header.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -50,10 +55,17 @@ class Fer2013(manual.ManualBuilder):
         "beside it), or fer2013.npz with arrays images, labels and usage"
     )
 
+    @property
+    def _classes(self) -> tuple[str, ...]:
+        return FERPLUS_EXPRESSIONS if self.config.options["target"] == "ferplus" else EXPRESSIONS
+
+    def _published(self) -> Mapping[str, int]:
+        return self.PUBLISHED if self.config.options["target"] == "fer2013" else {}
+
     def _features(self) -> dict[str, Any]:
         features: dict[str, Any] = {
             "image": tfds.features.Image(shape=(None, None, 1)),
-            "expression": tfds.features.ClassLabel(names=EXPRESSIONS),
+            "expression": tfds.features.ClassLabel(names=self._classes),
         }
         if self.config.options["ferplus"]:
             features["ferplus"] = tfds.features.Tensor(shape=(len(FERPLUS),), dtype=np.int64)
@@ -62,10 +74,39 @@ class Fer2013(manual.ManualBuilder):
     def _rows(self) -> dict[str, Iterable[manual.Row]]:
         file, votes = Path(self.config.options["file"]), self.config.options["ferplus"]
         if file.suffix == ".npz":
-            return _npz_rows(file, votes)
-        found = {usage for _, _, _, usage in _csv_rows(file)}
-        votes_file = file.parent / _VOTES if votes else None
-        return {split: _split_rows(file, votes_file, usage) for usage, split in SPLITS.items() if usage in found}
+            by_usage = _npz_rows(file, votes)
+        else:
+            found = {usage for _, _, _, usage in _csv_rows(file)}
+            votes_file = file.parent / _VOTES if votes else None
+            by_usage = {usage: _split_rows(file, votes_file, usage) for usage in SPLITS if usage in found}
+        names = split_names(swap=self.config.options["swap"])
+        logging.info("fer2013: %s", ", ".join(f"{names[usage]} = {usage}" for usage in by_usage))
+        if self.config.options["target"] == "ferplus":
+            by_usage = {usage: _by_majority(rows) for usage, rows in by_usage.items()}
+        return {names[usage]: rows for usage, rows in by_usage.items()}
+
+
+def split_names(*, swap: bool) -> dict[str, str]:
+    """Usage -> split."""
+    if not swap:
+        return SPLITS
+    return {"Training": "train", "PublicTest": "test", "PrivateTest": "validation"}
+
+
+def _by_majority(rows: Iterable[manual.Row]) -> Iterator[manual.Row]:
+    """Rows with the expression that most people voted for, the first of equals.
+
+    Left out are those without votes, and those that most called unknown or no face (Barsoum et al., ICMI 2016).
+    """
+    for row in rows:
+        votes = row.labels["ferplus"]
+        winner = int(votes.argmax())
+        if not votes.sum():
+            yield dataclasses.replace(row, picture=manual.Dropped("FER+ has no votes for it"))
+        elif winner >= len(FERPLUS_EXPRESSIONS):
+            yield dataclasses.replace(row, picture=manual.Dropped(f"most votes are {FERPLUS[winner]}"))
+        else:
+            yield dataclasses.replace(row, labels={**row.labels, "expression": winner})
 
 
 def _csv_rows(file: Path) -> Iterator[tuple[int, str, str, str]]:
@@ -116,7 +157,7 @@ def _split_rows(file: Path, votes_file: Path | None, wanted: str) -> Iterator[ma
 
 
 def _npz_rows(file: Path, votes: bool) -> dict[str, Iterable[manual.Row]]:
-    """Rows of the .npz by split; each array is unpacked once."""
+    """Rows of the .npz by usage; each array is unpacked once."""
     names = _npz_names(file)
     wanted = ("images", "labels", "usage", *(("ferplus",) if votes else ()), *(("row",) if "row" in names else ()))
     arrays = load_npz(file, wanted)
@@ -138,7 +179,7 @@ def _npz_rows(file: Path, votes: bool) -> dict[str, Iterable[manual.Row]]:
             extra = {"ferplus": arrays["ferplus"][i].astype(np.int64)} if votes else {}
             yield manual.Row(f"row {numbers[i]}", images[i], {"expression": int(arrays["labels"][i]), **extra})
 
-    return {split: rows(i) for i, split in enumerate(SPLITS.values()) if (arrays["usage"] == i).any()}
+    return {usage: rows(i) for i, usage in enumerate(SPLITS) if (arrays["usage"] == i).any()}
 
 
 def _npz_names(file: Path) -> list[str]:
@@ -146,7 +187,15 @@ def _npz_names(file: Path) -> list[str]:
         return [name.removesuffix(".npy") for name in archive.namelist()]
 
 
-def builder(*, data_dir: str | None = None, path: str | None = None, skip_bad: bool = False, file: str = "") -> Fer2013:
+def builder(
+    *,
+    data_dir: str | None = None,
+    path: str | None = None,
+    skip_bad: bool = False,
+    file: str = "",
+    target: str = "fer2013",
+    swap: bool = False,
+) -> Fer2013:
     """Makes the builder; FER+ votes are read where fer2013new.csv lies beside the csv, or the .npz has ``ferplus``.
 
     Args:
@@ -154,10 +203,14 @@ def builder(*, data_dir: str | None = None, path: str | None = None, skip_bad: b
       path: folder with one of `FILES`, or the file; default ``<data_dir>/downloads/manual/fer2013``.
       skip_bad: leave rows whose pixels are not 2304 values 0..255 out instead of stopping.
       file: name of the file within `path`; default: the first of `FILES` that is there.
+      target: which labels "expression" has, one of `TARGETS`: FER2013's own, or FER+'s eight by majority.
+      swap: PrivateTest is for validation and PublicTest for test, as in the reference of the FER2013 classifiers.
 
     Raises:
-      UsageError: there is no such data.
+      UsageError: there is no such data, or the target needs votes that are not there.
     """
+    if target not in TARGETS:
+        raise UsageError(f"fer2013: target {target!r} is not one of {', '.join(TARGETS)}")
     instructions = Fer2013.MANUAL_DOWNLOAD_INSTRUCTIONS
     found = manual.locate("fer2013", data_dir=data_dir, path=path, instructions=instructions)
     names = (file,) if file else FILES
@@ -169,5 +222,7 @@ def builder(*, data_dir: str | None = None, path: str | None = None, skip_bad: b
         ferplus = "ferplus" in _npz_names(source)
     elif ferplus := (source.parent / _VOTES).is_file():
         roots.append(source.parent / _VOTES)
-    options = {"file": str(source), "ferplus": ferplus}
+    if target == "ferplus" and not ferplus:
+        raise UsageError(f"fer2013: {source} has no FER+ votes; put {_VOTES} beside it, or take target=fer2013")
+    options = {"file": str(source), "ferplus": ferplus, "target": target, "swap": swap}
     return manual.make_builder(Fer2013, data_dir=data_dir, path=found, roots=roots, skip_bad=skip_bad, options=options)

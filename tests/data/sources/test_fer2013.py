@@ -159,3 +159,40 @@ def test_fer2013_real(make):
         assert column(found[split], "expression") == names
         assert column(found[split], "file") == [f"row {r}" for r in row[usage == i]]
         assert np.shape(column(found[split], "ferplus")) == (len(names), 10)
+
+
+def test_ferplus_majority(make, caplog):
+    """Eight classes; a picture that most call no face, or that has no votes, is left out and counted."""
+    caplog.set_level("INFO", "absl")
+    fer_csv(make.root / "fer2013.csv", rows=[*FER_ROWS, (1, 50, "Training"), (1, 60, "Training")])
+    votes = [
+        [9, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+        [0] * 7 + [6, 4, 0],
+        [0, 3, 3, 0, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 9] + [0] * 6,
+    ]
+    votes += [[1, 0, 0, 0, 0, 0, 0, 0, 0, 9], [0] * 10]
+    usages = [row[2] for row in FER_ROWS] + ["Training"] * 2
+    with open(make.root / "fer2013new.csv", "w", newline="") as stream:
+        out = csv.writer(stream)
+        out.writerow(["Usage", "Image name", *fer2013.FERPLUS])
+        out.writerows([usage, "", *vote] for usage, vote in zip(usages, votes, strict=True))
+    found = prepared(make(fer2013, target="ferplus"))
+    assert column(found["train"], "expression") == ["neutral", "happiness"]
+    assert column(found["validation"], "expression") == ["contempt"]
+    assert column(found["test"], "expression") == ["sadness"]
+    assert "most votes are NF" in caplog.text and "no votes" in caplog.text
+    with pytest.raises(UsageError, match="'fer' is not one of fer2013, ferplus"):
+        make(fer2013, target="fer")
+    (make.root / "fer2013new.csv").unlink()
+    with pytest.raises(UsageError, match="has no FER\\+ votes; put fer2013new.csv beside it"):
+        make(fer2013, target="ferplus")
+
+
+def test_the_references_names_of_the_splits(make, caplog):
+    caplog.set_level("INFO", "absl")
+    fer_csv(make.root / "fer2013.csv")
+    found = prepared(make(fer2013, swap=True))
+    names = {split: column(examples, "expression") for split, examples in found.items()}
+    assert names == {"train": ["anger", "neutral"], "validation": ["surprise"], "test": ["happiness"]}
+    assert "train = Training, test = PublicTest, validation = PrivateTest" in caplog.text
