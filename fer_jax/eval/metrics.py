@@ -10,8 +10,8 @@ def classification(logits: np.ndarray, labels: np.ndarray, names: Sequence[str])
     """Accuracies, macro F1, cross entropy and confusion matrix. Logits (N, K) and class indices (N,).
 
     "top2" counts a label among the two largest logits as right; "normalised_accuracy" is the mean recall of the classes
-    that occur. Macro F1 is the unweighted mean over all K classes; a class that neither occurs nor is predicted counts 0. Rows of
-    the confusion matrix are true classes.
+    that occur. Macro F1 is the unweighted mean over all K classes; a class that neither occurs nor is predicted counts
+    0. Rows of the confusion matrix are true classes.
 
     Raises:
       ValueError: no examples.

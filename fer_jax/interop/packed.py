@@ -1,4 +1,4 @@
-"""Weights to ship: one .npz of half-precision arrays and a description, which is read without running anything in it."""
+"""Weights to ship: one .npz of half-precision arrays and a description, of which nothing is run when it is read."""
 
 import json
 from collections.abc import Mapping

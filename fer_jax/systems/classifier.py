@@ -165,11 +165,8 @@ def optimiser(config: Any, data: DataSpec) -> optax.GradientTransformation:
 def only_head(tx: optax.GradientTransformation) -> optax.GradientTransformation:
     """Feature extraction: the backbone's parameters stay (its statistics do not, as in the reference)."""
 
-    def labels(params: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            name: jax.tree.map(lambda _: "frozen" if name == "body" else "trained", tree)
-            for name, tree in params.items()
-        }
+    def labels(params: Mapping[str, Any]) -> dict[str, str]:
+        return {name: "frozen" if name == "body" else "trained" for name in params}  # of whole subtrees
 
     return optax.multi_transform({"trained": tx, "frozen": optax.set_to_zero()}, labels)
 
