@@ -46,6 +46,7 @@ def _published() -> ConfigDict:
             "hidden_activation": "relu",
             "attention": 0,  # n > 0: self-attention on the map of the n-th layer; not in the published system
             "mask": False,  # the generator also says how much of the input stays; not in the published system
+            "warp": False,  # it moves parts of the input, as an expression does with a face; likewise
             "resize": False,  # maps are enlarged bilinearly, without the checks of transposed convolutions; likewise
             # early and keras:
             "kernels": (6, 6, 6, 6),
@@ -63,6 +64,9 @@ def _published() -> ConfigDict:
             "aus": "bce",  # or "l1", "mse", "log_mae"
             "critic_adv": 1.0,
             "critic_aus": 10.0,  # the reference's lambda_cl, here and in gen_aus
+            # The critic learns the units of a fake's source beside those of pictures, so that an edit which leaves
+            # traces of what was there is not enough; not in the published system.
+            "critic_sources": 0.0,
             "critic_penalty": 10.0,
             "gen_adv": 1.0,
             "gen_aus": 10.0,
@@ -195,14 +199,14 @@ def _emotionet(config: ConfigDict) -> None:
 
 
 def _small(config: ConfigDict) -> None:
-    """48 pixels and narrow networks, for two CPU cores. Half of the pictures have action units in any combination."""
-    config.data.update(image_size=48, batch_size=8)
+    """48 pixels and narrow networks, for two CPU cores, trained on faces with action units in any combination."""
+    config.data.update(image_size=48, batch_size=16)
     config.model.update(width=24, layers=4, max_width=192, hidden=128)
     config.ema_decay = 0.99
     config.measures.pictures = 400
-    config.run.update(epochs=0, steps=2000, log_every=100, eval_every=1000, sample_every=500)
+    config.run.update(epochs=0, log_every=100, sample_every=500)
     _rendered(config)
-    free = common.stream("rendered_faces", ("aus",), options={"image_size": 48, "free": True})
+    free = common.stream("rendered_faces", ("aus",), options={"image_size": 48, "identities": 400, "free": True})
     config.data.streams.free = free
 
 
@@ -210,18 +214,18 @@ def _tiny(config: ConfigDict) -> None:
     """What moves the action units that are asked within minutes.
 
     Departures from e8, since some thousand steps must do, in which its critic learns neither units nor fakes: the
-    critic learns the units first, and looks for them through noise; a non-saturating loss; intensities instead of
-    presence; a generator that says what of the picture stays, with connections at every size and without transposed
-    convolutions.
+    critic learns the units first, looks for them through noise, and learns what a fake's source showed too; a
+    non-saturating loss; intensities instead of presence; a generator that moves parts of the picture and says what of
+    it stays, with connections at every size and without transposed convolutions.
     """
     _small(config)
-    config.model.update(mask=True, resize=True, shortcut_layers=3, inject_layers=3)
-    config.loss.update(adversarial="non_saturating", critic_aus=4.0, gen_aus=15.0, gen_smooth=1.0)
+    config.model.update(warp=True, resize=True, shortcut_layers=3, inject_layers=3)
+    config.loss.update(adversarial="non_saturating", critic_aus=4.0, critic_sources=4.0, gen_aus=15.0, gen_smooth=1.0)
     config.aus.threshold = 0.0
     config.optim.update(lr=1e-3)
     config.warm_up = 2000
     config.critic_noise = 0.05
-    config.run.update(steps=6000, eval_every=3000, sample_every=3000)
+    config.run.update(steps=4000, eval_every=1000, sample_every=1000)
 
 
 def _small_of(experiment, *, fixed: bool = False):
@@ -233,9 +237,10 @@ def _small_of(experiment, *, fixed: bool = False):
         # Kernels that take 48 pixels to a map of one, as the published ones take 112.
         small = {"kernels": (6, 5, 6), "strides": (3, 2, 2)}
         config.model.update(fixed=fixed, **small, **{f"critic_{name}": value for name, value in small.items()})
+        config.run.update(steps=1000, eval_every=500)
         if config.targets.kind == "complement":  # 17 fakes of each picture: fewer pictures, and fewer steps
             config.data.batch_size = 2
-            config.run.update(steps=800, eval_every=400, sample_every=400)
+            config.run.update(steps=500, eval_every=250)
 
     return variant
 

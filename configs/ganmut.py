@@ -30,6 +30,7 @@ def _published() -> ConfigDict:
             "disc_width": 0,  # 0 = width
             "blocks": 6,
             "stages": 6,  # halvings in the discriminator; pictures' sides are multiples of 2 ** stages
+            "warp": False,  # the generator moves parts of the picture; not in the published system
         }
     )
     config.loss = ConfigDict(
@@ -43,7 +44,8 @@ def _published() -> ConfigDict:
             "prediction": 0.5,  # Gaussian
         }
     )
-    config.penalty = "gp"  # or "r1"
+    config.adversarial = "wasserstein_gp"  # or "non_saturating"; not in the published system
+    config.penalty = "gp"  # or "r1", "none"
     config.cycle = "approximate"  # linear: or "original"
     config.n_critic = 5  # updates of the discriminator for each of the generator
     config.random_directions = 5  # linear: so many pictures of a batch go in random directions
@@ -69,7 +71,10 @@ def _published() -> ConfigDict:
             "neutral_strength": False,  # linear: neutral as a target has a strength of up to 0.2
         }
     )
-    config.ema_decay = 0.0  # > 0: moving average of the generator for editing and samples; not in the published system
+    # Not in the published system:
+    config.warm_up = 0  # steps at the start in which the discriminator learns classes alone
+    config.noise = 0.0  # > 0: deviation of noise, behind a slight blur, through which it looks for classes and points
+    config.ema_decay = 0.0  # > 0: moving average of the generator for editing and samples
     # What evaluation looks at beside the system's own figures, see configs/au_cyclegan.py.
     config.measures = ConfigDict({"sources": 24, "pictures": 1000, "inception": "", "form": "torchvision"})
     config.select.metric = "disc/accuracy"

@@ -86,3 +86,8 @@ def blur(picture: jax.Array) -> jax.Array:
         low, here, high = (jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(3))
         picture = (low + 2 * here + high) / 4
     return picture
+
+
+def through_noise(key: jax.Array, picture: jax.Array, deviation: float) -> jax.Array:
+    """A picture blurred, with normal noise of a deviation on it: what a few changed pixels alone do not survive."""
+    return blur(picture) + deviation * jax.random.normal(key, picture.shape, picture.dtype)

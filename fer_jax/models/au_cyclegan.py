@@ -18,7 +18,15 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from fer_jax.models.attention import SelfAttention
-from fer_jax.models.layers import BatchNorm, Conv, ConvTranspose, Dense, InstanceNorm, flatten_channels_first
+from fer_jax.models.layers import (
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Dense,
+    InstanceNorm,
+    flatten_channels_first,
+)
+from fer_jax.models.warp import MovingHead, enlarged
 
 Maps = tuple[Any, ...]  # the picture, then what each layer of the encoder makes of it
 
@@ -90,7 +98,7 @@ class Unit(nn.Module):
         if size is None:
             x = Conv(self.features, self.kernel, **fields)(x)
         elif self.resize:
-            x = jax.image.resize(x, (x.shape[0], size, size, x.shape[3]), "linear")
+            x = enlarged(x, size)
             x = Conv(self.features, 3, **(fields | {"stride": 1, "padding": 1}))(x)
         else:
             reached = (x.shape[1] - 1) * self.stride - 2 * self.padding + self.kernel
@@ -140,8 +148,9 @@ class Generator(nn.Module):
 
     Not in the published network: `attention` n > 0 puts self-attention on the decoder's map that has the side of the
     encoder's n-th layer's. `mask` is GANimation's head (Pumarola et al., ECCV 2018): beside a colour picture, tanh as
-    without it, one channel A in (0, 1) says how much of the input stays: (1 - A) * colour + A * input. `resize`
-    enlarges maps as `Unit` says instead of by transposed convolutions.
+    without it, one channel A in (0, 1) says how much of the input stays: (1 - A) * colour + A * input. `warp` puts
+    `MovingHead` in the place of the last layer. `resize` enlarges maps as `Unit` says instead of by transposed
+    convolutions.
     """
 
     channels: int = 3
@@ -155,6 +164,7 @@ class Generator(nn.Module):
     decoder_activation: str = "relu"
     attention: int = 0
     mask: bool = False
+    warp: bool = False
     resize: bool = False
     dtype: jnp.dtype | None = None
 
@@ -162,9 +172,11 @@ class Generator(nn.Module):
         features = widths(self.width, self.layers, self.max_width)
         self.enc = [Unit(n, norm=self.norm, activation=self.activation, dtype=self.dtype) for n in features]
         inner = [Unit(n, norm=self.norm, activation=self.decoder_activation, dtype=self.dtype) for n in features[:0:-1]]
-        self.dec = [*inner, Unit(self.channels + self.mask, dtype=self.dtype)]
+        self.dec = inner if self.warp else [*inner, Unit(self.channels + self.mask, dtype=self.dtype)]
         if self.attention:
             self.attend = SelfAttention(dtype=self.dtype)
+        if self.warp:
+            self.head = MovingHead(self.channels, self.dtype)
 
     def encode(self, x: Float[Array, "b s s c"], *, train: bool) -> Maps:
         maps: Maps = (x,)
@@ -174,24 +186,29 @@ class Generator(nn.Module):
 
     def decode(self, maps: Maps, aus: Float[Array, "b a"], *, train: bool) -> Float[Array, "b s s c"]:
         last = self.layers - 1
-        x = join(maps[-1], aus)
-        for i, layer in enumerate(self.dec):
+        x, picture = join(maps[-1], aus), maps[0]
+        for i, layer in enumerate(self.dec[:last]):
             target = maps[last - i]
             x = layer(x, train=train, size=target.shape[1])
             if self.attention and last - i == self.attention:
                 x = self.attend(x)
-            if i < min(self.shortcut_layers, last):
+            if i < self.shortcut_layers:
                 x = join(x, target)
-            if i < min(self.inject_layers, last):
+            if i < self.inject_layers:
                 x = join(x, aus)
-        return finish(x, maps[0], self.mask)
+        if self.warp:
+            return self.head(x, picture)
+        return drawn(self.dec[-1](x, train=train, size=picture.shape[1]), picture, mask=self.mask)
 
     def __call__(self, x: jax.Array, aus: jax.Array, *, train: bool) -> jax.Array:
         return self.decode(self.encode(x, train=train), aus, train=train)
 
 
-def finish(x: jax.Array, picture: jax.Array, mask: bool) -> jax.Array:
-    """A decoder's last map -> colours in (-1, 1); with a mask, its last channel, mixed with the input picture."""
+def drawn(x: Float[Array, "b h w c"], picture: Float[Array, "b h w p"], *, mask: bool) -> Float[Array, "b h w p"]:
+    """A generator's last map -> colours in (-1, 1); with a mask, its last channel, mixed with the input picture.
+
+    The mask says how much of the input stays (Pumarola et al., ECCV 2018).
+    """
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     if not mask:
         return jnp.tanh(x)

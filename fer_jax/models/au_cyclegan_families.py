@@ -32,7 +32,16 @@ def networks(
     shared: dict[str, Any] = {"width": fields.width, "dtype": dtype}
     if fields.family == "general":
         shared |= {name: fields[name] for name in ("layers", "max_width", "attention")}
-        names = ("shortcut_layers", "inject_layers", "norm", "activation", "decoder_activation", "mask", "resize")
+        names = (
+            "shortcut_layers",
+            "inject_layers",
+            "norm",
+            "activation",
+            "decoder_activation",
+            "mask",
+            "warp",
+            "resize",
+        )
         judging: dict[str, Any] = {name: fields[f"critic_{name}"] for name in ("norm", "activation")}
         judging |= {name: fields[name] for name in ("hidden", "hidden_activation")}
         gen = Generator(channels, **shared, **{name: fields[name] for name in names})
@@ -58,8 +67,10 @@ def _check_fields(fields: Any) -> None:
     for name, names in known.items():
         if fields[name] not in names:
             raise UsageError(f"config.model.{name}: {fields[name]!r} is not one of {', '.join(names)}")
-    if fields.family != "general" and (fields.attention or fields.mask or fields.resize):
-        raise UsageError("config.model.attention, mask and resize are for config.model.family=general")
+    if fields.family != "general" and (fields.attention or fields.mask or fields.warp or fields.resize):
+        raise UsageError("config.model.attention, mask, warp and resize are for config.model.family=general")
+    if fields.warp and fields.mask:
+        raise UsageError("config.model.warp and mask: either; the former has a mask of its own")
     if not 0 <= fields.attention < fields.layers:
         raise UsageError(f"config.model.attention: must be 0 (none) to {fields.layers - 1}, got {fields.attention}")
     for prefix in ("", "critic_"):

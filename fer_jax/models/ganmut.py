@@ -15,6 +15,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from fer_jax.models.layers import Conv, ConvTranspose, InstanceNorm, torch_uniform
+from fer_jax.models.warp import MovingHead
 
 SPACES = ("linear", "gaussian")
 NEUTRAL_RADIUS = 0.2  # of the linear space: a point this near to the origin is neutral
@@ -181,16 +182,19 @@ class ResidualBlock(nn.Module):
 class Trunk(nn.Module):
     """Two halvings, residual blocks, two doublings. (B, S, S, C) in [-1, 1] and points (B, D) -> (B, S, S, C), same.
 
-    S is a multiple of 4. The points are further channels of the picture, constant over it.
+    S is a multiple of 4. The points are further channels of the picture, constant over it. `warp` (not published) puts
+    `fer_jax.models.warp.MovingHead` in the place of the last doubling and what follows.
     """
 
     channels: int = 3
     width: int = 64
     blocks: int = 6
+    warp: bool = False
     dtype: jnp.dtype | None = None
 
     @nn.compact
     def __call__(self, x: Float[Array, "b s s c"], points: Float[Array, "b d"]) -> Float[Array, "b s s c"]:
+        picture = x
         planes = jnp.broadcast_to(points[:, None, None], (*x.shape[:3], points.shape[1]))
         place = 0
 
@@ -209,6 +213,8 @@ class Trunk(nn.Module):
             x = ResidualBlock(self.dtype, name=f"main_{place}")(x)
             place += 1
         x = unit(ConvTranspose, 2 * self.width, 4, 2, 1, x)
+        if self.warp:
+            return MovingHead(self.channels, self.dtype, name="head")(x, picture)
         x = unit(ConvTranspose, self.width, 4, 2, 1, x)
         x = Conv(self.channels, 7, padding=3, use_bias=False, dtype=self.dtype, name=f"main_{place}")(x)
         return jnp.tanh(x.astype(jnp.promote_types(x.dtype, jnp.float32)))
@@ -227,6 +233,7 @@ class Generator(nn.Module):
     width: int = 64
     blocks: int = 6
     reference_covariance: bool = False
+    warp: bool = False
     dtype: jnp.dtype | None = None
 
     def setup(self):
@@ -234,7 +241,7 @@ class Generator(nn.Module):
             self.space: Any = LinearSpace(self.classes, self.dimensions)
         else:
             self.space = GaussianSpace(self.classes, self.dimensions, self.reference_covariance)
-        self.trunk = Trunk(self.channels, self.width, self.blocks, self.dtype)
+        self.trunk = Trunk(self.channels, self.width, self.blocks, self.warp, self.dtype)
 
     def learned_space(self) -> Any:
         """-> Rays or Normals."""

@@ -4,7 +4,8 @@ The reference is gtesei/facial_unpaired_i2i_translation_SA_C_CC_GAN. A generator
 units (AUs); a critic says how real a picture is and which AUs it shows. What the reference calls cycle consistency is
 reconstruction: a picture's code decoded with the picture's own AUs. A true cycle is an option, `LossWeights.cycle`.
 A batch holds the stream "face", image (B, S, S, C) in [0, 1] and aus (B, A), each column scaled by its largest value in
-the training split; pictures of further streams are trained on too.
+the training split. Where it holds a stream "free" too, whose AUs come in any combination, that one alone is trained on:
+a critic that may guess one AU from another lets the generator off.
 
 One step: the critic on pictures and fakes, then, every `gen_every` steps of an epoch, the generator, judged by the
 critic as it is now. With the Wasserstein loss the generator step draws its targets anew, with the others it keeps those
@@ -27,7 +28,7 @@ from fer_jax.errors import UsageError
 from fer_jax.losses.action_units import AU_LOSSES, read
 from fer_jax.losses.adversarial import ADVERSARIAL, gradient_penalty
 from fer_jax.losses.au_targets import EMOTION_AUS, Targets, emotion_vector
-from fer_jax.losses.diff_augment import blur
+from fer_jax.losses.diff_augment import through_noise
 from fer_jax.losses.reconstruction import l1, total_variation
 from fer_jax.models import au_cyclegan_families as families
 from fer_jax.models.au_cyclegan import Judgement
@@ -44,6 +45,7 @@ class LossWeights:
 
     critic_adv: float = 1.0
     critic_aus: float = 10.0
+    critic_sources: float = 0.0  # what a fake showed before is to be found in it; not in the published system
     critic_penalty: float = 10.0  # of the Wasserstein loss
     gen_adv: float = 1.0
     gen_aus: float = 10.0
@@ -151,8 +153,8 @@ class AuCycleGan:
     def judge(self, params: Any, picture: jax.Array, noise: jax.Array | None = None) -> Judgement:
         """The critic's judgement of pictures (B, S, S, C); given a key, it looks for the AUs through noise."""
         if noise is not None:
-            noisy = blur(picture) + self.critic_noise * jax.random.normal(noise, picture.shape, picture.dtype)
-            return Judgement(self.judge(params, picture).adversarial, self.judge(params, noisy).aus)
+            seen = self.judge(params, through_noise(noise, picture, self.critic_noise))
+            return seen._replace(adversarial=self.judge(params, picture).adversarial)
         judgement: Any = self.critic.apply({"params": params}, picture)
         return judgement
 
@@ -166,6 +168,8 @@ class AuCycleGan:
             terms["aus"] = AU_LOSSES[self.au_loss](*both)
         else:
             terms["aus"] = AU_LOSSES[self.au_loss](real.aus, aus)
+        if self.weights.critic_sources:
+            terms["sources"] = AU_LOSSES[self.au_loss](faked.aus, _repeat(aus, len(fake) // len(image)))
         if self.adversarial == "wasserstein_gp":
             count = len(fake) // len(image)
             mixed = (image, fake[count - 1 :: count]) if self.last_only else (_repeat(image, count), fake)
@@ -215,8 +219,8 @@ class AuCycleGan:
 
     def train_step(self, state: TrainState, batch: Batch, key: jax.Array, due: Due) -> tuple[TrainState, Metrics]:
         """One step, with new draws."""
-        image, aus = (jnp.stack([of[name] for of in batch.values()], 1) for name in ("image", "aus"))
-        image, aus = image.reshape(-1, *image.shape[2:]), self.labels(aus.reshape(-1, aus.shape[2]))
+        seen = batch.get("free", batch["face"])
+        image, aus = seen["image"], self.labels(seen["aus"])
         draws = self.draw(key, aus)
         if due.warm_up:
             return self.warm_up_step(state, image, aus, draws)

@@ -22,21 +22,23 @@ import optax
 
 from fer_jax.errors import UsageError
 from fer_jax.eval.metrics import classification
-from fer_jax.losses.adversarial import gradient_penalty, r1_penalty
+from fer_jax.losses.adversarial import ADVERSARIAL, gradient_penalty, r1_penalty
 from fer_jax.losses.classification import cross_entropy
-from fer_jax.losses.ganmut import DISC, GEN, GaussianRules, LinearRules
+from fer_jax.losses.diff_augment import through_noise
+from fer_jax.losses.ganmut import DISC, GEN, GaussianRules, LinearRules, LossWeights
 from fer_jax.losses.reconstruction import l1, l2
 from fer_jax.models import ganmut as models
 from fer_jax.models.ganmut import Judgement
 from fer_jax.models.graph import canonical
 from fer_jax.systems.base import Batch, DataSpec, Metrics
-from fer_jax.train import optim
+from fer_jax.train import optim, schedule
 from fer_jax.train.state import NetState, TrainState
 
 ORDER = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")  # AffectNet's
-PENALTIES = ("gp", "r1")
+PENALTIES = ("gp", "r1", "none")
 CYCLES = ("approximate", "original")
-DECAYS = ("linear", "as_coded")
+# The discriminator's loss of a real patch; a fake one's is that of its negative.
+_REAL = {"wasserstein_gp": lambda value: -value, "non_saturating": lambda value: jax.nn.softplus(-value)}
 
 
 def class_order(names: tuple[str, ...]) -> tuple[int, ...]:
@@ -50,28 +52,11 @@ def class_order(names: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(sorted(range(len(names)), key=lambda i: (ranks[i], i)))
 
 
-@dataclasses.dataclass(frozen=True)
-class LossWeights:
-    """Weights of the terms (spec, sections 6 and 7); terms without one, the adversarial ones, weigh 1."""
-
-    cls: float = 1.0  # both networks'; the reference's README has 2 for the Gaussian space
-    penalty: float = 10.0
-    disc_points: float = 1.0  # lambda_d_info, lambda_expr
-    rec: float = 10.0
-    strength: float = 1.0  # linear
-    gen_points: float = 1.0  # linear: lambda_g_info
-    prediction: float = 0.5  # Gaussian
-
-    def total(self, net: str, terms: Mapping[str, jax.Array]) -> jax.Array:
-        """Weighted sum of the terms of `net`."""
-        weights = dataclasses.asdict(self)
-        return sum(weights.get(f"{net}_{name}", weights.get(name, 1.0)) * term for name, term in terms.items())  # type: ignore[return-value]
-
-
 class Due(NamedTuple):
     """What a step updates beside the discriminator."""
 
     gen: bool
+    warm_up: bool = False  # the discriminator learns classes alone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,8 +66,11 @@ class Ganmut:
     Attributes:
       rules: of the space.
       tx: of "gen" and "disc".
-      penalty: "gp" or "r1".
+      penalty: one of PENALTIES.
       n_critic: updates of the discriminator for each of the generator.
+      adversarial: a name of ADVERSARIAL, "wasserstein_gp" as published.
+      warm_up: steps at the start in which the discriminator learns classes and nothing else happens.
+      noise: deviation of normal noise, behind a slight blur, through which it looks for classes and points.
       ema_decay: above 0, a moving average of the generator, its space included, edits and samples.
     """
 
@@ -94,6 +82,9 @@ class Ganmut:
     weights: LossWeights = LossWeights()
     penalty: str = "gp"
     n_critic: int = 5
+    adversarial: str = "wasserstein_gp"
+    warm_up: int = 0  # not in the published system
+    noise: float = 0.0  # likewise
     ema_decay: float = 0.0
 
     def init(self, key: jax.Array) -> TrainState:
@@ -143,39 +134,44 @@ class Ganmut:
         drawn, new = self.gen.apply({"params": params, **stats}, picture, points, mutable=["batch_stats"])
         return drawn, {**stats, **new}  # type: ignore[return-value]
 
-    def judge(self, params: Any, picture: jax.Array) -> Judgement:
-        """What the discriminator says of pictures (B, S, S, C)."""
+    def judge(self, params: Any, picture: jax.Array, key: jax.Array | None = None) -> Judgement:
+        """What the discriminator says of pictures (B, S, S, C); with a key, of classes and points through noise."""
+        if key is not None and self.noise:
+            seen = self.judge(params, through_noise(key, picture, self.noise))
+            return seen._replace(realism=self.judge(params, picture).realism)
         judgement: Any = self.disc.apply({"params": params}, picture)
         return judgement
 
     # ---- losses: the first argument is what is differentiated ----
 
-    def disc_loss(self, params, picture, labels, fake, points, mix):
+    def disc_loss(self, params, picture, labels, fake, points, mix, key=None):
         """Of pictures with their classes and fakes with their points -> (total, terms)."""
-        real, faked = self.judge(params, picture), self.judge(params, fake)
+        keys = (None, None) if key is None else jax.random.split(key)
+        real, faked = self.judge(params, picture, keys[0]), self.judge(params, fake, keys[1])
 
         def realism(x):  # one number a picture, of all its patches
             return self.judge(params, x).realism.sum((1, 2))
 
         terms = {
-            "real": -real.realism.mean(),
-            "fake": faked.realism.mean(),
+            "real": _REAL[self.adversarial](real.realism).mean(),
+            "fake": _REAL[self.adversarial](-faked.realism).mean(),
             "cls": cross_entropy(real.classes, labels),
-            "penalty": r1_penalty(realism, picture)
-            if self.penalty == "r1"
-            else gradient_penalty(realism, picture, fake, mix),
             "points": l2(faked.points, points),
         }
+        if self.penalty == "r1":
+            terms["penalty"] = r1_penalty(realism, picture)
+        elif self.penalty == "gp":
+            terms["penalty"] = gradient_penalty(realism, picture, fake, mix)
         return self.weights.total("disc", terms), terms
 
-    def gen_loss(self, params, stats, disc, picture, labels, draws):
+    def gen_loss(self, params, stats, disc, picture, labels, draws, key=None):
         """Of pictures with their classes -> (total, (terms, statistics)); `disc` are the discriminator's parameters."""
         space = self.space(params)
         points = self.rules.points(space, draws, GEN)
         fake, stats = self.generate(params, stats, picture, points)
-        seen, real = self.judge(disc, fake), self.judge(disc, picture)
+        seen, real = self.judge(disc, fake, key), self.judge(disc, picture)
         again, stats = self.generate(params, stats, fake, self.rules.back(space, draws, labels, real))
-        terms = {"fake": -seen.realism.mean(), "rec": l1(again, picture)}
+        terms = {"fake": ADVERSARIAL[self.adversarial].gen(seen.realism), "rec": l1(again, picture)}
         terms |= self.rules.gen_terms(space, seen, points, draws)
         return self.weights.total("gen", terms), (terms, stats)
 
@@ -183,28 +179,48 @@ class Ganmut:
 
     def phase(self, step: int) -> Due:
         """Whether the step after `step` completed ones updates the generator."""
+        if step < self.warm_up:
+            return Due(gen=False, warm_up=True)
         return Due(gen=(step + 1) % self.n_critic == 0)
 
     def train_step(self, state: TrainState, batch: Batch, key: jax.Array, due: Due) -> tuple[TrainState, Metrics]:
         """One step, with new draws."""
         picture, labels = self.picture(batch["face"]["image"]), self.labels(batch["face"]["expression"])
-        return self.update(state, picture, labels, self.rules.draw(key, labels, self.gen.dimensions), due)
+        noise = jax.random.fold_in(key, 1) if self.noise else None
+        if due.warm_up:
+            return self.warm_up_step(state, picture, labels, noise)
+        return self.update(state, picture, labels, self.rules.draw(key, labels, self.gen.dimensions), due, noise)
 
-    def update(
-        self, state: TrainState, picture: jax.Array, labels: jax.Array, draws: Any, due: Due
-    ) -> tuple[TrainState, Metrics]:
-        """One step on given draws, for pictures and classes as the networks take them."""
+    def warm_up_step(self, state: TrainState, picture: jax.Array, labels: jax.Array, noise: jax.Array | None):
+        """One step in which the discriminator learns the classes of pictures, as the networks take them."""
+        disc = state.nets["disc"]
+
+        def loss(params):
+            return cross_entropy(self.judge(params, picture, noise).classes, labels)
+
+        value, grads = jax.value_and_grad(loss)(disc.params)
+        nets = {**state.nets, "disc": disc.update(grads, self.tx["disc"])}
+        return state.replace(step=state.step + 1, nets=nets), {"disc/cls": value}  # type: ignore[attr-defined]
+
+    def update(self, state: TrainState, picture, labels, draws, due: Due, noise=None) -> tuple[TrainState, Metrics]:
+        """One step on given draws, for pictures and classes as the networks take them; `noise` is its key."""
         gen, disc = state.nets["gen"], state.nets["disc"]
         points = self.rules.points(self.space(gen.params), draws, DISC)
         fake, stats = self.generate(gen.params, gen.stats, picture, points)
         (total, terms), grads = jax.value_and_grad(self.disc_loss, has_aux=True)(
-            disc.params, picture, labels, fake, points, draws.mix
+            disc.params, picture, labels, fake, points, draws.mix, noise
         )
         disc = disc.update(grads, self.tx["disc"])
         metrics = {f"disc/{name}": value for name, value in terms.items()} | {"disc/total": total}
         if due.gen:
             (total, (terms, stats)), grads = jax.value_and_grad(self.gen_loss, has_aux=True)(
-                gen.params, stats, disc.params, picture, labels, draws
+                gen.params,
+                stats,
+                disc.params,
+                picture,
+                labels,
+                draws,
+                None if noise is None else jax.random.fold_in(noise, 2),
             )
             gen = gen.update(grads, self.tx["gen"], ema_decay=self.ema_decay)
             metrics |= {f"gen/{name}": value for name, value in terms.items()} | {"gen/total": total}
@@ -289,22 +305,6 @@ class Ganmut:
 # ---- building ----
 
 
-def decay_share(kind: str, total: int, decay: int, every: int = 1, pause: int = 1000) -> optax.Schedule:
-    """Update -> share of the learning rate, for an update in every `every`-th of `total` steps.
-
-    "linear" falls to 0 over the last `decay` steps. "as_coded": after every `pause`-th of these steps, lr / decay is
-    taken off once, which with the reference's numbers leaves 99.9 % of it.
-    """
-
-    def share(count):
-        step = count * every + every - 1  # completed before this one
-        if kind == "linear":
-            return jnp.clip((total - step) / decay, 0, 1)
-        return 1 - jnp.maximum(step // pause - (total - decay) // pause, 0) / decay
-
-    return share
-
-
 def build(config, data: DataSpec) -> Ganmut:
     """The system of `configs/ganmut.py`.
 
@@ -330,7 +330,7 @@ def build(config, data: DataSpec) -> Ganmut:
         tx = optim.adam(optimiser[f"{name}_lr"] or optimiser.lr, optimiser.b1, optimiser.b2)
         if not optimiser.decay_steps:
             return tx
-        share = decay_share(optimiser.decay, steps, max(min(optimiser.decay_steps, steps), 1), every)
+        share = schedule.decay_share(optimiser.decay, steps, max(min(optimiser.decay_steps, steps), 1), every)
         return optax.chain(tx, optax.scale_by_schedule(share))
 
     return Ganmut(
@@ -339,6 +339,7 @@ def build(config, data: DataSpec) -> Ganmut:
             width=model.width,
             blocks=model.blocks,
             reference_covariance=coded.covariance,
+            warp=model.warp,
             **shared,
         ),
         disc=models.Discriminator(width=model.disc_width or model.width, stages=model.stages, **shared),
@@ -348,6 +349,9 @@ def build(config, data: DataSpec) -> Ganmut:
         weights=LossWeights(**config.loss.to_dict()),
         penalty=config.penalty,
         n_critic=config.n_critic,
+        adversarial=config.adversarial,
+        warm_up=config.warm_up,
+        noise=config.noise,
         ema_decay=config.ema_decay,
     )
 
@@ -357,8 +361,9 @@ def _check(config, data: DataSpec) -> None:
         "model.space": models.SPACES,
         "model.dimensions": (2, 3),
         "penalty": PENALTIES,
+        "adversarial": tuple(_REAL),
         "cycle": CYCLES,
-        "optim.decay": DECAYS,
+        "optim.decay": schedule.DECAYS,
     }
     flat = {**config, **{f"model.{k}": v for k, v in config.model.items()}, "optim.decay": config.optim.decay}
     for field, choices in known.items():

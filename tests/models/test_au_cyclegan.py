@@ -10,7 +10,7 @@ import pytest
 from configs.au_cyclegan import get_config
 from fer_jax.errors import UsageError
 from fer_jax.models.attention import SelfAttention
-from fer_jax.models.au_cyclegan import Critic, Generator, Unit, finish, join
+from fer_jax.models.au_cyclegan import Critic, Generator, Unit, drawn, join
 from fer_jax.models.au_cyclegan_early import EarlyCritic, EarlyGenerator
 from fer_jax.models.au_cyclegan_families import networks
 from fer_jax.models.au_cyclegan_keras import KerasCritic, KerasGenerator, PictureNorm
@@ -182,8 +182,19 @@ def test_the_mask_keeps_the_picture_where_it_is_one():
     colours = jax.random.normal(jax.random.key(1), (1, 4, 4, 3))
     for level, expected in ((50.0, picture), (-50.0, jnp.tanh(colours)), (0.0, (picture + jnp.tanh(colours)) / 2)):
         x = jnp.concatenate([colours, jnp.full((1, 4, 4, 1), level)], -1)
-        np.testing.assert_allclose(finish(x, picture, True), expected, atol=1e-6)
-    np.testing.assert_array_equal(finish(colours, picture, False), jnp.tanh(colours))
+        np.testing.assert_allclose(drawn(x, picture, mask=True), expected, atol=1e-6)
+    np.testing.assert_array_equal(drawn(colours, picture, mask=False), jnp.tanh(colours))
+
+
+def test_the_head_that_moves_has_the_place_of_the_last_layer():
+    x, aus = jax.random.uniform(jax.random.key(0), (2, 16, 16, 3)), jnp.zeros((2, 17))
+    gen = Generator(width=4, layers=2, warp=True, resize=True, inject_layers=2)
+    variables = dict(start(gen, x, aus, train=False))
+    assert {"head", "dec_0"} <= set(variables["params"]) and "dec_1" not in variables["params"]
+    assert np.abs(gen.apply(variables, x, aus, train=False) - x).mean() < 0.1
+    variables["params"] = jax.tree.map(lambda leaf: leaf + 0.05, variables["params"])
+    one, other = (gen.apply(variables, x, units, train=False) for units in (aus, aus + 1))
+    assert np.abs(one - other).max() > 1e-3
 
 
 def test_action_units_are_tiled_after_the_map():

@@ -239,6 +239,29 @@ def test_the_critic_can_be_asked_for_the_targets_in_fakes():
     assert float(joint) == pytest.approx(float((real + fakes) / 2), rel=1e-5)
 
 
+def test_the_critic_can_be_asked_for_the_sources_of_fakes():
+    """Each fake's are its picture's own units, of which one picture has several fakes."""
+    made, face = system(**{"loss.critic_sources": 2.0, "critic_noise": 0.0, "aus.threshold": 0.0}), batch()["face"]
+    critic, aus = started(made).nets["critic"].params, made.labels(face["aus"])
+    fakes = jnp.repeat(face["image"], 2, 0)
+    total, terms = made.critic_loss(critic, face["image"], aus, fakes, jnp.repeat(1 - aus, 2, 0), None)
+    seen, wanted = made.judge(critic, fakes).aus, jnp.repeat(aus, 2, 0)
+    by_hand = (jax.nn.softplus(seen) - wanted * seen).mean()  # cross entropy
+    assert float(terms["sources"]) == pytest.approx(float(by_hand), rel=1e-4)
+    without = dataclasses.replace(made, weights=dataclasses.replace(made.weights, critic_sources=0.0))
+    less, _ = without.critic_loss(critic, face["image"], aus, fakes, jnp.repeat(1 - aus, 2, 0), None)
+    assert float(total - less) == pytest.approx(2 * float(by_hand), rel=1e-4)
+
+
+def test_a_stream_of_free_units_is_trained_on_alone():
+    made, first = system(warm_up=1), batch()
+    both = {**first, "free": batch(seed=1)["face"]}
+    key, due = jax.random.key(1), made.phase(0)
+    state = started(made)
+    expected = made.train_step(state, {"face": both["free"]}, key, due)[1]["critic/aus"]
+    assert float(made.train_step(state, both, key, due)[1]["critic/aus"]) == pytest.approx(float(expected))
+
+
 def test_weights_by_net():
     weights = LossWeights(critic_adv=2, critic_penalty=3, gen_rec=5)
     assert weights.total("critic", {"adv": jnp.array(1.0), "penalty": jnp.array(10.0)}) == 32

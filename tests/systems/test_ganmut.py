@@ -13,7 +13,8 @@ from fer_jax.interop.torch_file import load_state_dict
 from fer_jax.interop.weights import variables
 from fer_jax.systems import build
 from fer_jax.systems.base import DataSpec, Editor, System
-from fer_jax.systems.ganmut import class_order, decay_share
+from fer_jax.systems.ganmut import class_order
+from fer_jax.train import schedule
 
 FER2013 = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 NETWORKS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger")
@@ -63,8 +64,43 @@ def test_pictures_are_turned_to_the_networks_and_back():
 
 
 def test_the_generator_is_due_after_every_so_many():
-    made = system(n_critic=3)
+    made = system(n_critic=3, warm_up=0)
     assert [made.phase(step).gen for step in range(6)] == [False, False, True] * 2
+
+
+def test_the_warm_up_trains_the_discriminators_classes_alone():
+    made = system(warm_up=2, n_critic=1)
+    assert [tuple(made.phase(step)) for step in range(3)] == [(False, True), (False, True), (True, False)]
+    state = jax.jit(made.init)(jax.random.key(0, impl="unsafe_rbg"))
+    batch = {"face": {"image": jax.random.uniform(jax.random.key(1), (8, 16, 16, 3)), "expression": jnp.arange(8) % 7}}
+    after, metrics = jax.jit(made.train_step, static_argnums=3)(state, batch, jax.random.key(2), made.phase(0))
+    assert set(metrics) == {"disc/cls"} and int(after.step) == 1
+    jax.tree.map(np.testing.assert_array_equal, state.nets["gen"], after.nets["gen"])
+    old, new = (nets["disc"].params for nets in (state.nets, after.nets))
+    assert np.any(old["main_0"]["kernel"] != new["main_0"]["kernel"])
+    np.testing.assert_array_equal(old["conv1"]["kernel"], new["conv1"]["kernel"])  # of realism
+
+
+def test_classes_are_looked_for_through_noise_and_realism_is_not():
+    made = system(noise=0.5)
+    params = jax.jit(made.init)(jax.random.key(0, impl="unsafe_rbg")).nets["disc"].params
+    picture = jax.random.uniform(jax.random.key(1), (3, 16, 16, 3))
+    clear, noisy = made.judge(params, picture), made.judge(params, picture, jax.random.key(2))
+    np.testing.assert_array_equal(clear.realism, noisy.realism)
+    assert np.abs(clear.classes - noisy.classes).max() > 1e-5
+
+
+def test_the_non_saturating_loss_is_of_every_patch():
+    made = system(adversarial="non_saturating", penalty="none", noise=0.0)
+    state = jax.jit(made.init)(jax.random.key(0, impl="unsafe_rbg"))
+    picture, fake = (jax.random.uniform(jax.random.key(i), (8, 16, 16, 3)) for i in (1, 2))
+    params = state.nets["disc"].params
+    labels, points, mix = jnp.arange(8) % 7, jnp.zeros((8, 2)), jnp.zeros((8, 1, 1, 1))
+    _, terms = made.disc_loss(params, picture, labels, fake, points, mix)
+    real, faked = (np.asarray(made.judge(params, x).realism) for x in (picture, fake))
+    assert set(terms) == {"real", "fake", "cls", "points"}
+    np.testing.assert_allclose(terms["real"], np.log1p(np.exp(-real)).mean(), rtol=1e-5)
+    np.testing.assert_allclose(terms["fake"], np.log1p(np.exp(faked)).mean(), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +112,7 @@ def test_the_generator_is_due_after_every_so_many():
         ("tiny", {"model": {"space": "spherical"}}, "model.space: 'spherical' is not one of linear, gaussian"),
         ("tiny", {"model": {"dimensions": 4}}, "model.dimensions: 4 is not one of 2, 3"),
         ("tiny", {"penalty": "r2"}, "penalty"),
+        ("tiny", {"adversarial": "hinge"}, "adversarial: 'hinge' is not one of wasserstein_gp, non_saturating"),
         ("tiny_linear", {"cycle": "x"}, "cycle"),
         ("tiny", {"optim": {"decay": "x"}}, "optim.decay"),
         ("tiny", {"n_critic": 0}, "n_critic"),
@@ -119,10 +156,11 @@ def test_editing(trained):
         ("tiny", {"penalty": "r1"}),
         ("tiny_linear", {"cycle": "original"}),
         ("tiny_linear", {"model": {"dimensions": 3}}),
+        ("tiny", {"adversarial": "non_saturating", "penalty": "none", "noise": 0.2, "model": {"warp": True}}),
     ],
 )
 def test_options_train(variant, fields):
-    made = system(variant, n_critic=1, **fields)
+    made = system(variant, n_critic=1, warm_up=0, **fields)
     state = jax.jit(made.init)(jax.random.key(0, impl="unsafe_rbg"))
     batch = {"face": {"image": jax.random.uniform(jax.random.key(1), (8, 16, 16, 3)), "expression": jnp.arange(8) % 7}}
     after, metrics = jax.jit(made.train_step, static_argnums=3)(state, batch, jax.random.key(2), made.phase(0))
@@ -134,12 +172,12 @@ def test_options_train(variant, fields):
 
 def test_decay_as_meant_and_as_coded():
     """Of the published two million steps, the last 100,000."""
-    meant, coded = (decay_share(kind, 2_000_000, 100_000) for kind in ("linear", "as_coded"))
+    meant, coded = (schedule.decay_share(kind, 2_000_000, 100_000) for kind in ("linear", "as_coded"))
     assert float(meant(1_899_999)) == 1 and float(meant(1_950_000)) == pytest.approx(0.5)
     assert float(meant(1_999_999)) == pytest.approx(1e-5)
     assert float(coded(1_900_999)) == 1 and float(coded(1_901_000)) == pytest.approx(1 - 1e-5)
     assert float(coded(1_999_999)) == pytest.approx(0.999, abs=2e-5)
-    every_fifth = decay_share("linear", 2_000_000, 100_000, every=5)
+    every_fifth = schedule.decay_share("linear", 2_000_000, 100_000, every=5)
     assert float(every_fifth(389_999)) == pytest.approx(float(meant(1_949_999)))
 
 
