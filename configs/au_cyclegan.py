@@ -2,6 +2,7 @@
 
 python -m fer_jax.main --config=configs/au_cyclegan.py             # the published network (e8) on rendered_faces
 python -m fer_jax.main --config=configs/au_cyclegan.py:tiny        # minutes on two CPU cores
+python -m fer_jax.main --config=configs/au_cyclegan.py:small       # half an hour
 python -m fer_jax.main --config=configs/au_cyclegan.py:e5          # e1 to e9: another experiment's networks and losses
 python -m fer_jax.main --config=configs/au_cyclegan.py:tiny_e5     # and tiny_e5_fixed, tiny_e8, tiny_e9: to compare
 python -m fer_jax.main --config=configs/au_cyclegan.py:emotionet   # the published run: OpenFace's output on EmotioNet
@@ -83,8 +84,8 @@ def _published() -> ConfigDict:
     config.aus = ConfigDict({"threshold": _PRESENT, "of_fakes": False})
     config.last_only = False  # the penalty sees the last of a picture's fakes only
     config.gen_every = 1  # critic updates for each of the generator, within an epoch
-    # Rates of 0 are `lr`.
-    config.optim = ConfigDict({"lr": 2e-4, "gen_lr": 0.0, "critic_lr": 0.0, "warm_up_lr": 0.0, "b1": 0.5, "b2": 0.999})
+    # Rates of 0 are `lr`; decay_steps > 0: they fall to 0 over so many last steps.
+    config.optim = ConfigDict({"lr": 2e-4, "gen_lr": 0.0, "critic_lr": 0.0, "decay_steps": 0, "b1": 0.5, "b2": 0.999})
     # Not in the published system:
     config.warm_up = 0  # steps at the start in which the critic learns AUs alone
     # > 0: deviation of noise, behind a slight blur, through which the critic looks for AUs; without, it can be told one
@@ -198,7 +199,7 @@ def _emotionet(config: ConfigDict) -> None:
 # ---- small ones ----
 
 
-def _small(config: ConfigDict) -> None:
+def _at_48(config: ConfigDict) -> None:
     """48 pixels and narrow networks, for two CPU cores, trained on faces with action units in any combination."""
     config.data.update(image_size=48, batch_size=16)
     config.model.update(width=24, layers=4, max_width=192, hidden=128)
@@ -218,7 +219,7 @@ def _tiny(config: ConfigDict) -> None:
     non-saturating loss; intensities instead of presence; a generator that moves parts of the picture and says what of
     it stays, with connections at every size and without transposed convolutions.
     """
-    _small(config)
+    _at_48(config)
     config.model.update(warp=True, resize=True, shortcut_layers=3, inject_layers=3)
     config.loss.update(adversarial="non_saturating", critic_aus=4.0, critic_sources=4.0, gen_aus=15.0, gen_smooth=1.0)
     config.aus.threshold = 0.0
@@ -228,19 +229,26 @@ def _tiny(config: ConfigDict) -> None:
     config.run.update(steps=4000, eval_every=1000, sample_every=1000)
 
 
+def _small(config: ConfigDict) -> None:
+    """`:tiny` with more steps, and rates that fall to nothing in the last ones: half an hour."""
+    _tiny(config)
+    config.optim.decay_steps = 2500
+    config.run.update(steps=7000, eval_every=1750, sample_every=1750)
+
+
 def _small_of(experiment, *, fixed: bool = False):
     """An experiment with its own rules, as small as `:tiny`."""
 
     def variant(config: ConfigDict) -> None:
         experiment(config)
-        _small(config)
+        _at_48(config)
         # Kernels that take 48 pixels to a map of one, as the published ones take 112.
         small = {"kernels": (6, 5, 6), "strides": (3, 2, 2)}
         config.model.update(fixed=fixed, **small, **{f"critic_{name}": value for name, value in small.items()})
-        config.run.update(steps=1000, eval_every=500)
+        config.run.update(steps=800, eval_every=400)
         if config.targets.kind == "complement":  # 17 fakes of each picture: fewer pictures, and fewer steps
             config.data.batch_size = 2
-            config.run.update(steps=500, eval_every=250)
+            config.run.update(steps=400, eval_every=200)
 
     return variant
 
@@ -248,6 +256,7 @@ def _small_of(experiment, *, fixed: bool = False):
 _VARIANTS = {
     "rendered_faces": _rendered,
     "tiny": _tiny,
+    "small": _small,
     "emotionet": _emotionet,
     **{name: _on_rendered_faces(experiment) for name, experiment in _EXPERIMENTS.items()},
     "tiny_e5": _small_of(_e5),

@@ -25,7 +25,7 @@ from flax import linen as nn
 
 from fer_jax.data.faces.model import AU_NUMBERS
 from fer_jax.errors import UsageError
-from fer_jax.losses.action_units import AU_LOSSES, read
+from fer_jax.losses.action_units import AU_LOSSES, LossWeights, read
 from fer_jax.losses.adversarial import ADVERSARIAL, gradient_penalty
 from fer_jax.losses.au_targets import EMOTION_AUS, Targets, emotion_vector
 from fer_jax.losses.diff_augment import through_noise
@@ -33,29 +33,10 @@ from fer_jax.losses.reconstruction import l1, total_variation
 from fer_jax.models import au_cyclegan_families as families
 from fer_jax.models.au_cyclegan import Judgement
 from fer_jax.systems.base import Batch, DataSpec, Metrics
-from fer_jax.train import optim
+from fer_jax.train import optim, schedule
 from fer_jax.train.state import NetState, TrainState
 
 SHOWN = ("joy", "sadness", "surprise", "contempt")  # in sample sheets
-
-
-@dataclasses.dataclass(frozen=True)
-class LossWeights:
-    """Weights of the terms (spec, sections 6 and 8); the reference's lambda_cl is `critic_aus` and `gen_aus`."""
-
-    critic_adv: float = 1.0
-    critic_aus: float = 10.0
-    critic_sources: float = 0.0  # what a fake showed before is to be found in it; not in the published system
-    critic_penalty: float = 10.0  # of the Wasserstein loss
-    gen_adv: float = 1.0
-    gen_aus: float = 10.0
-    gen_rec: float = 10.0  # reconstruction, the reference's lambda_cyc
-    gen_cycle: float = 0.0  # there and back again, not in the published system
-    gen_smooth: float = 0.0  # total variation of what is changed, likewise
-
-    def total(self, net: str, terms: Mapping[str, jax.Array]) -> jax.Array:
-        """Weighted sum of the terms of `net`."""
-        return sum(getattr(self, f"{net}_{name}") * term for name, term in terms.items())  # type: ignore[return-value]
 
 
 class Draws(NamedTuple):
@@ -360,18 +341,18 @@ def build(config, data: DataSpec) -> AuCycleGan:
     gen, critic = families.networks(config.model, data.image_size, data.channels, len(AU_NUMBERS), dtype)
     rates, weights = config.optim, config.loss.to_dict()
     adversarial, au_loss = weights.pop("adversarial"), weights.pop("aus")
+    total = schedule.total_steps(config, data.steps_per_epoch)
+
+    def adam(rate: float, steps: int, every: int) -> optax.GradientTransformation:
+        share = schedule.decay_share("linear", steps, rates.decay_steps, every) if rates.decay_steps else None
+        return optim.adam(rate or rates.lr, rates.b1, rates.b2, share=share)
+
     return AuCycleGan(
         gen=gen,
         critic=critic,
         tx={
-            "gen": optim.adam(rates.gen_lr or rates.lr, rates.b1, rates.b2),
-            "critic": optim.adam(
-                rates.critic_lr or rates.lr,
-                rates.b1,
-                rates.b2,
-                first_lr=rates.warm_up_lr,
-                first_steps=config.warm_up,
-            ),
+            "gen": adam(rates.gen_lr, total - config.warm_up, config.gen_every),
+            "critic": adam(rates.critic_lr, total, 1),
         },
         data=data,
         weights=LossWeights(**weights),

@@ -112,6 +112,10 @@ class Classifier:
         """Nothing is the same for all pictures."""
         return state
 
+    def features(self, state: TrainState, image: jax.Array) -> jax.Array:
+        """Pictures (B, S, S, C) in [0, 1] -> what the head sees of them, (B, F)."""
+        return self.say(state, image).features
+
     def answer(self, state: TrainState, image: jax.Array) -> Mapping[str, jax.Array]:
         """Pictures (B, S, S, C) in [0, 1] -> "logits" (B, K), the mean over the parts that `tta` names."""
         logits = [self.say(state, part).logits for part in crops(image, self.tta)]

@@ -323,15 +323,13 @@ def build(config, data: DataSpec) -> Ganmut:
     if model.space == "linear":
         neutral = models.NEUTRAL_RADIUS if coded.neutral_strength else 0.0
         rules = LinearRules(config.random_directions, config.point_noise, neutral, coded.octant, config.cycle)
-    steps = config.run.steps or config.run.epochs * data.steps_per_epoch
+    steps = schedule.total_steps(config, data.steps_per_epoch)
     optimiser = config.optim
 
     def adam(name: str, every: int) -> optax.GradientTransformation:
-        tx = optim.adam(optimiser[f"{name}_lr"] or optimiser.lr, optimiser.b1, optimiser.b2)
-        if not optimiser.decay_steps:
-            return tx
-        share = schedule.decay_share(optimiser.decay, steps, max(min(optimiser.decay_steps, steps), 1), every)
-        return optax.chain(tx, optax.scale_by_schedule(share))
+        decay = max(min(optimiser.decay_steps, steps), 1)
+        share = schedule.decay_share(optimiser.decay, steps, decay, every) if optimiser.decay_steps else None
+        return optim.adam(optimiser[f"{name}_lr"] or optimiser.lr, optimiser.b1, optimiser.b2, share=share)
 
     return Ganmut(
         gen=models.Generator(

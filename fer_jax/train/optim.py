@@ -14,10 +14,12 @@ def adam(
     weight_decay: float = 0.0,
     first_lr: float = 0.0,
     first_steps: int = 0,
+    share: optax.Schedule | None = None,
 ) -> optax.GradientTransformation:
     """PyTorch's Adam (eps 1e-8 outside the root, as optax has it): weight decay is added to the gradient.
 
-    The first `first_steps` updates have the rate `first_lr` where that is above 0.
+    The first `first_steps` updates have the rate `first_lr` where that is above 0. `share` is what is left of the rate,
+    by the number of updates.
 
     Raises:
       UsageError: the learning rate is not above 0, or the weight decay is below.
@@ -29,6 +31,8 @@ def adam(
         assert not callable(lr)
         lr = optax.piecewise_constant_schedule(first_lr, {first_steps: lr / first_lr})
     steps = optax.adam(lr, b1=b1, b2=b2, eps=1e-8)
+    if share is not None:
+        steps = optax.chain(steps, optax.scale_by_schedule(share))
     return optax.chain(optax.add_decayed_weights(weight_decay), steps) if weight_decay else steps
 
 

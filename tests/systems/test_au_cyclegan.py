@@ -10,9 +10,10 @@ import pytest
 from configs.au_cyclegan import get_config
 from fer_jax.data.faces.model import AU_NUMBERS
 from fer_jax.errors import UsageError
+from fer_jax.losses.action_units import LossWeights
 from fer_jax.losses.au_targets import EMOTION_AUS, Targets, emotion_vector
 from fer_jax.systems import build
-from fer_jax.systems.au_cyclegan import Draws, Due, LossWeights
+from fer_jax.systems.au_cyclegan import Draws, Due
 from fer_jax.systems.base import DataSpec, Editor, System
 
 SCALES = (2.0, 0.0) + (1.0,) * 15  # the second one never occurs

@@ -36,7 +36,7 @@ def batch_of(count=4):
     ("variant", "fields"),
     [
         ("tiny", {}),
-        ("tiny_conditional", {}),
+        pytest.param("tiny_conditional", {}, marks=pytest.mark.slow),  # as the next but for the norm
         ("tiny_conditional", {"model": {"norm": "spectral"}}),
     ],
 )

@@ -41,8 +41,8 @@ def test_the_generator_waits_for_the_warm_up():
     ("reaches", "redraw", "expected"),
     [
         (True, 5.0, {"gen/enc_er", "gen/enc_fr", "gen/dec"}),
-        (False, 5.0, {"gen/enc_er", "gen/enc_fr", "gen/dec"}),
-        (True, 0.0, {"gen/enc_er"}),  # by M_ER
+        pytest.param(False, 5.0, {"gen/enc_er", "gen/enc_fr", "gen/dec"}, marks=pytest.mark.slow),
+        pytest.param(True, 0.0, {"gen/enc_er"}, marks=pytest.mark.slow),  # by M_ER
         (False, 0.0, set()),
     ],
 )
