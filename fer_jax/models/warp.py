@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from fer_jax.models.layers import Conv
 
 REACH = 0.15  # of a side, the furthest that a pixel comes from
-_KEPT = 3.0  # at first 95 % of each pixel are kept
+_KEPT = 1.0  # at first 73 % of each pixel are kept
 
 
 def warp(picture: Float[Array, "b s s c"], flow: Float[Array, "b s s 2"]) -> Float[Array, "b s s c"]:
@@ -40,7 +40,7 @@ def enlarged(x: Float[Array, "b h h c"], size: int) -> Float[Array, "b s s c"]:
 class MovingHead(nn.Module):
     """A picture changed by what a smaller map says. (B, H, H, I) and (B, S, S, C) in [-1, 1] -> (B, S, S, C).
 
-    Parts of the picture are moved, and a share of each pixel, little at first, is painted over. Where to, with what and
+    Parts of the picture are moved, and a share of each pixel, a quarter at first, is painted over. Where to, with what and
     how much is drawn at the size of the map and enlarged: all detail is the picture's own, and no pixel can be changed
     alone, in which generators hide what only a critic sees. At first nothing moves.
     """

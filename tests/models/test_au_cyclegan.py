@@ -191,7 +191,7 @@ def test_the_head_that_moves_has_the_place_of_the_last_layer():
     gen = Generator(width=4, layers=2, warp=True, resize=True, inject_layers=2)
     variables = dict(start(gen, x, aus, train=False))
     assert {"head", "dec_0"} <= set(variables["params"]) and "dec_1" not in variables["params"]
-    assert np.abs(gen.apply(variables, x, aus, train=False) - x).mean() < 0.1
+    assert np.abs(gen.apply(variables, x, aus, train=False) - x).mean() < 0.4
     variables["params"] = jax.tree.map(lambda leaf: leaf + 0.05, variables["params"])
     one, other = (gen.apply(variables, x, units, train=False) for units in (aus, aus + 1))
     assert np.abs(one - other).max() > 1e-3
