@@ -32,6 +32,7 @@ setup(
     package_data={
         "fer_jax.data.faces": ["face_model.npz", "LICENSE.CC0.txt"],
         "fer_jax.eval": ["face_judge.npz"],
+        "fer_jax": ["pretrained/fer2013.npz", "pretrained/fer2013.md"],
     },
     install_requires=CORE,
     extras_require={

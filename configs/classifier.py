@@ -108,7 +108,9 @@ def _compact(config: ConfigDict) -> None:
     """The model that ships: see fer_jax/pretrained. It learns how FER+'s people voted beside the labels."""
     _small_faces(config)
     config.loss.update(label_smoothing=0.05, votes=1.0)
-    config.run.update(epochs=24, log_every=100)
+    config.optim.lr = 0.06
+    config.tta = "flip"
+    config.run.update(epochs=20, log_every=100, eval_every=898)
     _native(config, "fer2013", ("expression", "ferplus"))
 
 

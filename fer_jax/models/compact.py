@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from fer_jax.models.layers import BatchNorm, Conv, Dense
 
 DEPTHS = (2, 2, 2)
-WIDTH = 48
+WIDTH = 40
 
 _kaiming_normal = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 

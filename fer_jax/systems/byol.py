@@ -20,7 +20,7 @@ from fer_jax.losses.byol import negative_cosine
 from fer_jax.models import classifier
 from fer_jax.models.byol import COPIED, Byol
 from fer_jax.systems.base import Batch, DataSpec, Metrics
-from fer_jax.systems.classifier import NORMS, optimiser
+from fer_jax.systems.classifier import NORMS, normalise, optimiser
 from fer_jax.train import optim
 from fer_jax.train.state import NetState, TrainState
 
@@ -53,10 +53,7 @@ class ByolSystem:
 
     def normalise(self, image: jax.Array) -> jax.Array:
         """Pictures (B, S, S, C) in [0, 1] -> the network's input."""
-        mean, deviation = (np.asarray(values, np.float32) for values in NORMS[self.norm])
-        if image.shape[-1] != len(mean):
-            mean, deviation = mean.mean(), deviation.mean()
-        return (image - mean) / deviation
+        return normalise(image, self.norm)
 
     def targets(self, copy: Mapping[str, Any], views: tuple[jax.Array, jax.Array]):
         """What the moving copy makes of both views -> ((z0, z1), its new statistics). It is in training mode too."""

@@ -33,6 +33,14 @@ NORMS = {
 _ANSWERS = 10  # that FER+ let people give
 
 
+def normalise(image: jax.Array, norm: str) -> jax.Array:
+    """Pictures (B, S, S, C) in [0, 1] by the mean and deviation of a name of `NORMS`; grey ones by the colours' means."""
+    mean, deviation = (np.asarray(values, np.float32) for values in NORMS[norm])
+    if image.shape[-1] != len(mean):
+        mean, deviation = mean.mean(), deviation.mean()
+    return (image - mean) / deviation
+
+
 @dataclasses.dataclass(frozen=True)
 class Classifier:
     """The network, its optimiser, and what it learns from.
@@ -62,11 +70,8 @@ class Classifier:
         return TrainState.create(net=NetState.create(variables["params"], self.tx, stats=stats, ema=self.ema_decay > 0))
 
     def normalise(self, image: jax.Array) -> jax.Array:
-        """Pictures (B, S, S, C) in [0, 1] -> the network's input. Grey ones with the mean of the colours' figures."""
-        mean, deviation = (np.asarray(values, np.float32) for values in NORMS[self.norm])
-        if image.shape[-1] != len(mean):
-            mean, deviation = mean.mean(), deviation.mean()
-        return (image - mean) / deviation
+        """Pictures (B, S, S, C) in [0, 1] -> the network's input."""
+        return normalise(image, self.norm)
 
     def say(self, state: TrainState, image: jax.Array) -> models.Said:
         """Pictures (B, S, S, C) in [0, 1] -> what the network says, with the running statistics."""
