@@ -40,9 +40,9 @@ def enlarged(x: Float[Array, "b h h c"], size: int) -> Float[Array, "b s s c"]:
 class MovingHead(nn.Module):
     """A picture changed by what a smaller map says. (B, H, H, I) and (B, S, S, C) in [-1, 1] -> (B, S, S, C).
 
-    Parts of the picture are moved, and a share of each pixel, a quarter at first, is painted over. Where to, with what and
-    how much is drawn at the size of the map and enlarged: all detail is the picture's own, and no pixel can be changed
-    alone, in which generators hide what only a critic sees. At first nothing moves.
+    Parts of the picture are moved, and a share of each pixel, a quarter at first, is painted over. Where to, with what
+    and how much is drawn at the size of the map and enlarged: all detail is the picture's own, and no pixel can be
+    changed alone, in which generators hide what only a critic sees. At first nothing moves.
     """
 
     channels: int

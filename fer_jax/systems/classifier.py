@@ -34,7 +34,7 @@ _ANSWERS = 10  # that FER+ let people give
 
 
 def normalise(image: jax.Array, norm: str) -> jax.Array:
-    """Pictures (B, S, S, C) in [0, 1] by the mean and deviation of a name of `NORMS`; grey ones by the colours' means."""
+    """Pictures (B, S, S, C) in [0, 1] by the figures of a name of `NORMS`; grey ones by the means of the colours'."""
     mean, deviation = (np.asarray(values, np.float32) for values in NORMS[norm])
     if image.shape[-1] != len(mean):
         mean, deviation = mean.mean(), deviation.mean()
