@@ -90,18 +90,23 @@ def read_spec(workdir: Path) -> "DataSpec":
     Raises:
       UsageError: it is missing or damaged.
     """
-    from fer_jax.systems.base import DataSpec
-
     path = workdir / SPEC
     if not path.exists():
         raise UsageError(f"--workdir {workdir}: no {SPEC} there; train in it once more, which writes it (--mode=train)")
     try:
-        spec = DataSpec(**json.loads(path.read_text()))
-        classes = {field: tuple(map(str, names)) for field, names in spec.classes.items()}
-        scales = {field: tuple(map(float, values)) for field, values in spec.scales.items()}
-        return spec._replace(classes=classes, scales=scales)
+        return spec_of(json.loads(path.read_text()))
     except (OSError, TypeError, AttributeError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read ({error}); train once more, which writes it anew") from error
+
+
+def spec_of(plain: Mapping[str, Any]) -> "DataSpec":
+    """A spec from what JSON makes of one."""
+    from fer_jax.systems.base import DataSpec
+
+    spec = DataSpec(**plain)
+    classes = {field: tuple(map(str, names)) for field, names in spec.classes.items()}
+    scales = {field: tuple(map(float, values)) for field, values in spec.scales.items()}
+    return spec._replace(classes=classes, scales=scales)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from fer_jax.tools import common
 _COLUMNS = ("accuracy", "top2", "normalised_accuracy", "macro_f1")
 
 
-def answers(folder: Path, split: str, tta: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], int]:
+def answers(folder: Path, split: str, tta: str | None) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], int]:
     """(logits (N, K), labels (N,), classes, the checkpoint's step) of a run on a split of its data.
 
     Raises:
@@ -47,7 +47,7 @@ def answers(folder: Path, split: str, tta: str) -> tuple[np.ndarray, np.ndarray,
     return given["logits"], given["expression"], trained.spec.classes["expression"], trained.step
 
 
-def gather(folders: Sequence[Path], split: str, tta: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], list[int]]:
+def gather(folders: Sequence[Path], split: str, tta: str | None) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], list[int]]:
     """(logits (M, N, K), labels (N,), classes, steps) of several runs.
 
     Raises:

@@ -44,7 +44,7 @@ def run() -> None:
     if flags.FLAGS.out:
         from fer_jax.report import plots
 
-        series = {f"{split}, {counts[split].sum()} pictures": shares[split] for split in counts}
+        series = {f"{split}, {counts[split].sum()} pictures": shares[split].tolist() for split in counts}
         plots.bars(Path(flags.FLAGS.out), "share of the classes", series, names, "%")
 
 

@@ -28,7 +28,7 @@ def test_a_new_head_keeps_most_of_the_picture_and_moves_nothing():
     head, x = MovingHead(3), jnp.ones((2, 4, 4, 5))
     params = head.init(jax.random.key(0), x, PICTURE)
     first = np.abs(head.apply(params, x, PICTURE) - PICTURE)
-    assert 0 < first.mean() < 0.3 and first.max() < 0.6
+    assert 0 < first.mean() < 0.3 and first.max() < 0.7
     moving = jax.tree.map(jnp.zeros_like, params)
     moving["params"]["flow"]["bias"] = jnp.array([0.0, 50.0])
     expected = 0.7310586 * warp(PICTURE, jnp.zeros((2, 8, 8, 2)).at[..., 1].set(REACH))  # painted over with grey, 0

@@ -16,8 +16,9 @@ def test_two_runs_alone_and_together(tiny_classifier, command, capsys):
     shown = capsys.readouterr().out
     figures = json.loads((folders[0] / "eval" / "both.json").read_text())
     assert figures["tta"] == "ten" and figures["split"] == "train"
-    runs = [figures[str(folder)]["accuracy"] for folder in folders]
-    assert runs[0] != runs[1] and all(f"{value:.4f}" in shown for value in runs)
+    one, other = (figures[str(folder)] for folder in folders)
+    assert one["confusion"] != other["confusion"]
+    assert all(f"{run[name]:.4f}" in shown for run in (one, other) for name in ("accuracy", "top2"))
     assert {"max_logit", "mean_probability", "majority"} < set(figures)
     with Image.open(folders[0] / "plots" / "confusion_both.png") as picture:
         assert picture.width > 5 * picture.height / 2
