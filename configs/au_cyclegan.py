@@ -92,10 +92,11 @@ def _published() -> ConfigDict:
     # by a few pixels that nobody would notice.
     config.critic_noise = 0.0
     config.ema_decay = 0.0  # > 0: moving average of the generator for editing and samples
-    # What evaluation looks at beside the system's own figures: so many faces are edited during a run, distances are
-    # taken of so many pictures, on the features of Inception-v3's weights in a file ("" = the package's face_judge) in
-    # its "torchvision" or "fid" form.
-    config.measures = ConfigDict({"sources": 24, "pictures": 1000, "inception": "", "form": "torchvision"})
+    # What evaluation looks at beside the system's own figures: so many faces are edited during a run; judge says which
+    # emotions are seen in them, a run that recognises them ("" = the package's own, the face judge for rendered faces,
+    # else FER2013's); distances are taken of so many pictures, on the features of Inception-v3's weights in a file (""
+    # = the judge's) in its "torchvision" or "fid" form.
+    config.measures = ConfigDict({"sources": 24, "pictures": 1000, "judge": "", "inception": "", "form": "torchvision"})
     config.select.metric = "edit/gain"
     config.run.update(epochs=170, sample_every=1000)
     return config

@@ -43,8 +43,8 @@ def _published() -> ConfigDict:
             "samples": 1000,
             "final_samples": 5000,
             "pictures": 5000,
-            # Who says what samples show, and gives the features for distances: "" = the package's face judge, which
-            # knows rendered faces only; or the workdir of a run that recognises expressions in such pictures.
+            # Who says what samples show, and gives the features for distances: the workdir of a run that recognises
+            # expressions in such pictures; "" = the package's own, the face judge for rendered faces, else FER2013's.
             "judge": "",
             "inception": "",  # a file of Inception-v3's weights: distances are taken on its features instead
             "form": "fid",  # whose weights they are: or "torchvision"

@@ -38,10 +38,14 @@ def _published() -> ConfigDict:
             "cls": 2.0,  # the README's for the Gaussian space, 1 for the linear one
             "penalty": 10.0,
             "disc_points": 1.0,
+            # The discriminator learns that a fake still shows the class of its source, so that traces of another one
+            # are not enough to be seen as it; not in the published system.
+            "disc_sources": 0.0,
             "rec": 10.0,
             "strength": 1.0,  # linear
             "gen_points": 1.0,  # linear
             "prediction": 0.5,  # Gaussian
+            "gen_smooth": 0.0,  # total variation of what is changed; not in the published system
         }
     )
     config.adversarial = "wasserstein_gp"  # or "non_saturating"; not in the published system
@@ -76,7 +80,7 @@ def _published() -> ConfigDict:
     config.noise = 0.0  # > 0: deviation of noise, behind a slight blur, through which it looks for classes and points
     config.ema_decay = 0.0  # > 0: moving average of the generator for editing and samples
     # What evaluation looks at beside the system's own figures, see configs/au_cyclegan.py.
-    config.measures = ConfigDict({"sources": 24, "pictures": 1000, "inception": "", "form": "torchvision"})
+    config.measures = ConfigDict({"sources": 24, "pictures": 1000, "judge": "", "inception": "", "form": "torchvision"})
     config.select.metric = "disc/accuracy"
     config.run.update(epochs=0, steps=2_000_000, eval_every=20_000, sample_every=20_000, checkpoint_every=2_000)
     return config

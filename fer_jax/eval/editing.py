@@ -15,7 +15,10 @@ import numpy as np
 
 from fer_jax.data.faces.model import AU_NUMBERS
 from fer_jax.eval.judge import Judge, Seen
+from fer_jax.eval.recogniser import Looker
+from fer_jax.models.graph import canonical
 
+_CLASSES = {"joy": "happiness"}  # emotions whose class has another name
 PRESENT = 0.2  # from this intensity on a unit counts as there, as 1 of OpenFace's 5
 UNITS = tuple(f"AU{number:02d}" for number in AU_NUMBERS)
 
@@ -113,26 +116,45 @@ def _differences(trial: Trial, seen: Seen, true: Seen, pixels: np.ndarray) -> di
 
 
 def expressions(
-    sources: np.ndarray, edit: Edit, judge: Judge, emotions: Mapping[str, np.ndarray], classes: Mapping[str, str]
+    sources: np.ndarray,
+    edit: Edit,
+    looker: Looker,
+    emotions: Mapping[str, np.ndarray],
+    others: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """How often the judge sees the emotion that was asked.
+    """How often a recogniser sees the emotion that was asked.
 
     Args:
       sources: (N, S, S, C) in [0, 1].
       edit: the editor.
-      judge: who says what is seen.
-      emotions: name -> intensities (17,).
-      classes: name -> the judge's class; an emotion that has none is left out.
+      looker: who says what is seen.
+      emotions: name -> controls (K,); an emotion that the looker has no class for is left out.
+      others: (N, S, S, C), another picture of each one's person, for a looker that tells people apart, the judge.
 
     Returns:
-      "accuracy" over all, and that of each emotion by name.
+      "accuracy" over all, and that of each emotion by name; with `others` how like the edits are to their sources,
+      "identity", "identity_pairs" and "identity_ratio" as `measure` has them. {} if the looker knows none of them.
     """
-    right = {}
-    for name, aus in emotions.items():
-        if classes.get(name) in judge.classes:
-            seen = judge.look(edit(sources, np.tile(aus.astype(np.float32), (len(sources), 1))))
-            right[name] = float((seen.probabilities.argmax(1) == judge.classes.index(classes[name])).mean())
-    return {"accuracy": float(np.mean(list(right.values()))), **right, "examples": len(sources) * len(right)}
+    known = [canonical(name) for name in looker.classes]
+    right: dict[str, float] = {}
+    likeness = []
+    before = looker.look(sources).identity if others is not None else None
+    for name, wanted in emotions.items():
+        own = canonical(_CLASSES.get(name, name))
+        if own not in known:
+            continue
+        seen = looker.look(edit(sources, np.tile(wanted.astype(np.float32), (len(sources), 1))))
+        right[name] = float((seen.probabilities.argmax(1) == known.index(own)).mean())
+        if before is not None:
+            likeness.append((before * seen.identity).sum(1).mean())
+    if not right:
+        return {}
+    found = {"accuracy": float(np.mean(list(right.values()))), **right, "examples": len(sources) * len(right)}
+    if before is not None:
+        pairs = float((before * looker.look(others).identity).sum(1).mean())  # type: ignore[arg-type]
+        identity = float(np.mean(likeness))
+        found |= {"identity": identity, "identity_pairs": pairs, "identity_ratio": identity / pairs}
+    return found
 
 
 # ---- true pictures of edits, of rendered faces ----------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Figures of a system that edits faces: of its edits (`editing`), and how far what it draws is from real pictures.
 
-Action-unit and identity figures come from the package's judge, so they exist for rendered faces only. Distances are
-those of each emotion: the pictures of a split, translated to it, against the split's real pictures that show it.
+Action-unit and identity figures come from the package's judge, so they exist for rendered faces only. What emotion an
+edit shows, a recogniser says. Distances are those of each emotion: the pictures of a split, translated to it, against
+the split's real pictures that show it.
 """
 
 import functools
@@ -12,12 +13,11 @@ import numpy as np
 from absl import logging
 
 from fer_jax.data import Data
-from fer_jax.eval import editing, frechet, judge
+from fer_jax.eval import editing, frechet, judge, recogniser
 from fer_jax.systems.base import Editor
 from fer_jax.train.shard import Runner
 from fer_jax.train.state import TrainState
 
-_CLASSES = {"joy": "happiness"}  # emotions whose class has another name
 _FINAL_SOURCES = 48  # faces that are edited for the figures of a finished run; during it `measures.sources` are
 _FEWEST = 10  # real pictures that a distance is taken to
 
@@ -25,22 +25,21 @@ _FEWEST = 10  # real pictures that a distance is taken to
 def figures(
     runner: Runner, state: TrainState, data: Data, split: str, measures: Mapping[str, Any], *, final: bool
 ) -> dict[str, Any]:
-    """Figures of an `Editor` on a split; {} where there is neither a judge of its pictures nor a network for distances.
+    """Figures of an `Editor` on a split.
 
     Args:
       runner: of the editor.
       state: its state.
       data: of the run.
       split: whose pictures are edited.
-      measures: `config.measures`: "sources", "pictures", "inception" and "form".
+      measures: `config.measures`: "sources", "pictures", "judge", "inception" and "form".
       final: more sources.
     """
     system = runner.system
     assert isinstance(system, Editor)
     table = data.tables[data.config.evaluate][split]
     rendered = table.records.name == "rendered_faces"
-    if not (rendered or measures["inception"]):
-        return {}
+    looker = recogniser.load(measures["judge"], "config.measures.judge", table.records.name)
     found: dict[str, Any] = {}
 
     def asked(images: np.ndarray, aus: np.ndarray) -> np.ndarray:
@@ -50,15 +49,15 @@ def figures(
     pictures = data.at(split, positions)
     edit = functools.partial(_edit, runner, state)
     emotions = {name: np.asarray(values, np.float32) for name, values in system.emotions(state).items()}
-    if rendered:
-        count = _FINAL_SOURCES if final else measures["sources"]
-        if "aus" in table.labels and system.controls == editing.UNITS:
-            found |= _of_units(data, split, count, asked)
-        sources = data.at(split, _spread(len(table), count))["image"]
-        classes = {name: _CLASSES.get(name, name) for name in emotions}
-        found["emotion"] = editing.expressions(sources, edit, judge.load(), emotions, classes)
-    if (shows := system.controls_from(pictures)) is not None:
-        network = _network(measures["inception"], measures["form"])
+    count = _FINAL_SOURCES if final else measures["sources"]
+    if rendered and "aus" in table.labels and system.controls == editing.UNITS:
+        found |= _of_units(data, split, count, asked)
+    chosen = _spread(len(table), count)
+    others = _partners(data, split, chosen) if isinstance(looker, judge.Judge) and rendered else None
+    if emotion := editing.expressions(data.at(split, chosen)["image"], edit, looker, emotions, others):
+        found["emotion"] = emotion
+    shows, network = system.controls_from(pictures), _network(measures, looker)
+    if shows is not None and network is not None:
         there = np.asarray(shows) >= editing.PRESENT
         real = {name: np.all(there[:, wanted > 0], axis=1) for name, wanted in emotions.items()}
         found["distance"] = distances(network, pictures["image"], real, edit, emotions)
@@ -131,16 +130,21 @@ def _of_units(data: Data, split: str, count: int, edit: editing.Edit) -> dict[st
     """Figures of single units, see `editing.measure`."""
     table = data.tables[data.config.evaluate][split]
     positions = _spread(len(table), count)
-    people = table.records.column("identity")[table.rows]
-    partners = np.array([_partner(people, position) for position in positions])
     source = data.at(split, positions)
     typical = editing.typical_intensities(table.labels["aus"])
     trial = editing.Trial.of(
-        source["image"], data.at(split, partners)["image"], tuple(table.files(positions)), source["aus"], typical
+        source["image"], _partners(data, split, positions), tuple(table.files(positions)), source["aus"], typical
     )
     options = data.config.streams[data.config.evaluate].options
     truth = editing.true_edits(trial, options.get("seed", 0), data.config.image_size)
     return {"edit": editing.measure(trial, edit, judge.load(), truth)}
+
+
+def _partners(data: Data, split: str, positions: np.ndarray) -> np.ndarray:
+    """Another picture (N, S, S, C) of each one's person."""
+    table = data.tables[data.config.evaluate][split]
+    people = table.records.column("identity")[table.rows]
+    return data.at(split, np.array([_partner(people, position) for position in positions]))["image"]
 
 
 def _partner(people: np.ndarray, position: int) -> int:
@@ -164,11 +168,11 @@ def _edit(runner: Runner, state: TrainState, images: np.ndarray, controls: np.nd
     return np.concatenate(parts)
 
 
-@functools.cache
-def _network(inception: str, form: str) -> frechet.FeatureNetwork:
-    if inception:
-        return frechet.inception(inception, form)
-    logging.info(
-        "distances are taken on the features of the package's face_judge; give config.measures.inception for FID"
-    )
-    return judge.load()
+def _network(measures: Mapping[str, Any], looker: Any) -> frechet.FeatureNetwork | None:
+    """Whose features distances are of: without Inception's weights the recogniser's, if it has any."""
+    if measures["inception"]:
+        return frechet.inception(measures["inception"], measures["form"])
+    if not getattr(looker, "has_features", True):
+        return None
+    logging.info("distances are taken on the features of %s; give config.measures.inception for FID", looker.name)
+    return looker

@@ -304,6 +304,7 @@ class Features:
         return np.concatenate(parts)
 
 
+@functools.cache
 def inception(path: str | Path, form: str, *, batch_size: int = 32, twice: bool = True) -> Features:
     """Inception-v3 with the weights of a file, see `fer_jax.interop.inception`.
 

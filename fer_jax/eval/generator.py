@@ -11,7 +11,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from absl import logging
 
 from fer_jax.data import Data
 from fer_jax.data.sources.image_folder import class_name
@@ -40,16 +39,14 @@ def figures(runner: Runner, state: TrainState, data: Data, split: str, measures:
     """
     system = runner.system
     assert isinstance(system, Generator)
-    looker = recogniser.load(measures["judge"], "config.measures.judge")
     table = data.tables[system.generates][split]
-    if not measures["judge"] and table.records.name != "rendered_faces":
-        _warn(table.records.name)
+    looker = recogniser.load(measures["judge"], "config.measures.judge", table.records.name)
     positions = np.unique(np.linspace(0, len(table) - 1, min(measures["pictures"], len(table))).round().astype(int))
     asked, names = _classes(data, system, split, positions)
     count = measures["final_samples"] if final else measures["samples"]
     labels = np.resize(asked, count)
     samples = drawn(runner, state, labels)
-    network: Any = _network(measures["inception"], measures["form"]) or looker
+    network: Any = frechet.inception(measures["inception"], measures["form"]) if measures["inception"] else looker
     measured = len(positions) >= _FEWEST and (network is not looker or getattr(looker, "has_features", True))
     features, shares = [], []
     for part in _parts(positions):
@@ -144,17 +141,3 @@ def _classes(data: Data, system: Any, split: str, positions: np.ndarray) -> tupl
     if not system.classes:
         return np.zeros(len(positions), int), ()
     return np.asarray(table.labels["expression"])[positions], system.classes
-
-
-@functools.cache
-def _network(inception: str, form: str) -> frechet.FeatureNetwork | None:
-    return frechet.inception(inception, form) if inception else None
-
-
-@functools.cache
-def _warn(data_set: str) -> None:
-    logging.warning(
-        "the face judge learned from rendered faces, not from those of %s: its figures mean little; give a recogniser "
-        "of such pictures, --config.measures.judge=WORKDIR",
-        data_set,
-    )

@@ -1,6 +1,6 @@
-"""Who says what a drawn picture shows: the package's face judge, or a run that recognises expressions.
+"""Who says what a drawn picture shows: one of the package's own networks, or a run that recognises expressions.
 
-Both are asked in the same way, so that a figure or a map can be of either; it is named after who was asked.
+All are asked in the same way, so that a figure or a map can be of any; it is named after who was asked.
 """
 
 import functools
@@ -72,7 +72,7 @@ class Run:
             raise UsageError(
                 f"{where} {trained.folder}: a run of {trained.config.system}, which recognises no expressions"
             )
-        self.name = f"{trained.config.system}_{trained.folder.resolve().name}"
+        self.name = f"{trained.config.system}_{trained.folder.resolve().name.removesuffix('.npz')}"
         self.classes, self._batch = trained.spec.classes["expression"], batch
         features: Any = getattr(system, "features", None)
         self.has_features = features is not None
@@ -120,20 +120,25 @@ def _with_channels(image: jax.Array, channels: int) -> jax.Array:
 
 
 @functools.lru_cache(maxsize=4)
-def load(folder: str, where: str) -> Looker:
-    """The run of a folder, at its selected checkpoint; the package's face judge for "".
+def load(folder: str, where: str, source: str) -> Looker:
+    """The run of a folder, at its selected checkpoint, or for "" what the package has.
+
+    That is the face judge for rendered faces, and the classifier that ships, of FER2013, for photographs.
 
     Args:
       folder: a workdir, or "".
       where: the setting that names it, for error messages.
+      source: of the data that is judged, a name of `fer_jax.data.sources`.
 
     Raises:
       UsageError: no such run, or it recognises nothing.
     """
-    if not folder:
+    if not folder and source == "rendered_faces":
         return judge.load()
     from fer_jax.tools import common
 
+    if not folder:
+        return Run(common.open_pretrained(), where)
     try:
         trained = common.open_workdir(Path(folder), step=None)
     except UsageError as error:

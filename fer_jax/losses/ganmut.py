@@ -28,10 +28,12 @@ class LossWeights:
     cls: float = 1.0  # both networks'; the reference's README has 2 for the Gaussian space
     penalty: float = 10.0
     disc_points: float = 1.0  # lambda_d_info, lambda_expr
+    disc_sources: float = 0.0  # ours: the class of a fake's source must still be seen in it
     rec: float = 10.0
     strength: float = 1.0  # linear
     gen_points: float = 1.0  # linear: lambda_g_info
     prediction: float = 0.5  # Gaussian
+    gen_smooth: float = 0.0  # ours: total variation of what is changed
 
     def total(self, net: str, terms: Mapping[str, jax.Array]) -> jax.Array:
         """Weighted sum of the terms of `net`."""

@@ -26,7 +26,7 @@ from fer_jax.losses.adversarial import ADVERSARIAL, gradient_penalty, r1_penalty
 from fer_jax.losses.classification import cross_entropy
 from fer_jax.losses.diff_augment import through_noise
 from fer_jax.losses.ganmut import DISC, GEN, GaussianRules, LinearRules, LossWeights
-from fer_jax.losses.reconstruction import l1, l2
+from fer_jax.losses.reconstruction import l1, l2, total_variation
 from fer_jax.models import ganmut as models
 from fer_jax.models.ganmut import Judgement
 from fer_jax.models.graph import canonical
@@ -158,6 +158,8 @@ class Ganmut:
             "cls": cross_entropy(real.classes, labels),
             "points": l2(faked.points, points),
         }
+        if self.weights.disc_sources:
+            terms["sources"] = cross_entropy(faked.classes, labels)
         if self.penalty == "r1":
             terms["penalty"] = r1_penalty(realism, picture)
         elif self.penalty == "gp":
@@ -173,6 +175,8 @@ class Ganmut:
         again, stats = self.generate(params, stats, fake, self.rules.back(space, draws, labels, real))
         terms = {"fake": ADVERSARIAL[self.adversarial].gen(seen.realism), "rec": l1(again, picture)}
         terms |= self.rules.gen_terms(space, seen, points, draws)
+        if self.weights.gen_smooth:
+            terms["smooth"] = total_variation(fake - picture)
         return self.weights.total("gen", terms), (terms, stats)
 
     # ---- updates ----

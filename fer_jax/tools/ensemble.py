@@ -47,7 +47,9 @@ def answers(folder: Path, split: str, tta: str | None) -> tuple[np.ndarray, np.n
     return given["logits"], given["expression"], trained.spec.classes["expression"], trained.step
 
 
-def gather(folders: Sequence[Path], split: str, tta: str | None) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], list[int]]:
+def gather(
+    folders: Sequence[Path], split: str, tta: str | None
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], list[int]]:
     """(logits (M, N, K), labels (N,), classes, steps) of several runs.
 
     Raises:

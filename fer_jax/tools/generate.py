@@ -6,7 +6,7 @@ python -m fer_jax.tools.generate --workdir=runs/dcgan-conditional --expression=h
 --out gets samples.png, always of the same vectors for one --seed: a grid, or where the generator draws by class and no
 --expression is named, a row for each class, with one vector a column; real_and_generated.png, beside as many pictures
 of the test split; neighbours.png, samples beside the training pictures that are nearest by pixels and by the features
-of a recogniser (the package's face judge, or the run --judge); and with --single every sample as sample_0000.png.
+of a recogniser (the package's own, or the run --judge); and with --single every sample as sample_0000.png.
 
 A table says how far samples lie from their nearest training picture, on average, and how far real pictures do that were
 not trained on. A quotient far below 1 means that the generator repeats what it was trained on.
@@ -235,7 +235,7 @@ def define_flags() -> None:
     flags.DEFINE_boolean("single", False, "Also write every sample as a picture.")
     flags.DEFINE_integer("neighbours", 4, "Neighbours of each sample; 0 = no comparison, and no data is opened.", 0, 16)
     flags.DEFINE_integer("training_pictures", 20000, "Training pictures that are looked at; 0 = all.", lower_bound=0)
-    flags.DEFINE_string("judge", "", "Folder of a run that recognises expressions; default: the package's face judge.")
+    flags.DEFINE_string("judge", "", "Folder of a run that recognises expressions; default: the package's own.")
 
 
 def run() -> None:
@@ -255,7 +255,8 @@ def run() -> None:
             f"--workdir {trained.folder}: a run of {trained.config.system}, which draws nothing from noise"
         )
     asked, rows = classes_asked(trained, given.expression, given.count)
-    looker = recogniser.load(given.judge, "--judge") if given.neighbours else None
+    source = trained.config.data.streams[trained.system.generates].source
+    looker = recogniser.load(given.judge, "--judge", source) if given.neighbours else None
     # Each class for itself, so that all have the same vectors.
     parts = [
         generator.drawn(trained.runner, trained.state, asked[asked == c], seed=given.seed) for c in np.unique(asked)

@@ -7,7 +7,7 @@ python -m fer_jax.tools.space --workdir=runs/ganmut-tiny face.png --side=21 --ju
 Pictures are files, taken as face crops, or places in the workdir's data such as test:17. For each, --out gets
 <name>-emotions.png, the original and every emotion; <name>-grid.png, the face all over the space, on the regions of its
 classes (of a space in 3-D: in the three planes through the origin); <name>-map.png and .csv, who an independent
-recogniser takes these pictures to be: the package's face judge, which knows rendered faces only, or the run --judge.
+recogniser takes these pictures to be: the package's own for such pictures, or the run --judge.
 With --walk, <name>-walk.gif, the straight way from a point to another and back; with --circle, <name>-circle.gif, once
 around the origin at that distance, in 3-D in the plane of the first two coordinates.
 """
@@ -235,7 +235,7 @@ def define_flags() -> None:
     flags.DEFINE_float("circle", None, "Distance from the origin.")
     flags.DEFINE_integer("frames", 24, "Pictures of a GIF, one way.", lower_bound=2)
     flags.DEFINE_integer("milliseconds", 80, "Time of each; a GIF holds multiples of 10.", 10, 60000)
-    flags.DEFINE_string("judge", "", "Folder of a run that recognises expressions; default: the package's face judge.")
+    flags.DEFINE_string("judge", "", "Folder of a run that recognises expressions; default: the package's own.")
     flags.DEFINE_enum("resize", "bilinear", common.RESIZES, "How files are resized.")
 
 
@@ -258,7 +258,7 @@ def run(pictures: list[str]) -> None:
         ways["walk"] = space.walk(given.walk, given.frames)
     if given.circle is not None:
         ways["circle"] = space.circle(given.circle, given.frames)
-    looker = recogniser.load(given.judge, "--judge")
+    looker = recogniser.load(given.judge, "--judge", trained.config.data.streams[trained.system.edits].source)
     source = common.Pictures(trained.config, resize=given.resize)
     originals = [source.read(trained.system.edits, name) for name in pictures]  # all, before anything is written
     out = Path(given.out) if given.out else trained.folder / "samples" / "space"

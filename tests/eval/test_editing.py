@@ -115,13 +115,22 @@ def test_expressions_by_name():
     joy = np.zeros(17)
     joy[[4, 8]] = 1
     sources = pictures(np.zeros((3, 17), np.float32))
-    emotions, classes = {"joy": joy, "contempt": joy}, {"joy": "happiness"}
-    assert editing.expressions(sources, perfect, Reads(), emotions, classes) == {
+    emotions = {"joy": joy, "contempt": joy}  # of which the judge knows the first, as happiness
+    assert editing.expressions(sources, perfect, Reads(), emotions) == {
         "accuracy": 1.0,
         "joy": 1.0,
         "examples": 3,
     }
-    assert editing.expressions(sources, lambda i, a: i, Reads(), emotions, classes)["joy"] == 0
+    assert editing.expressions(sources, lambda i, a: i, Reads(), emotions)["joy"] == 0
+    assert editing.expressions(sources, perfect, Reads(), {"contempt": joy}) == {}
+
+
+def test_expressions_of_another_person():
+    sources, joy = pictures(np.zeros((3, 17), np.float32)), np.eye(17)[8]
+    found = editing.expressions(sources, perfect, Reads(), {"joy": joy}, others=sources)
+    assert found["identity_ratio"] == pytest.approx(1) == found["identity_pairs"]
+    found = editing.expressions(sources, lambda i, a: pictures(a, seed=9), Reads(), {"joy": joy}, others=sources)
+    assert found["accuracy"] == 1 and found["identity_ratio"] < 0.8
 
 
 def test_true_edits_differ_from_the_picture_where_the_unit_is():

@@ -217,6 +217,7 @@ def test_only_published_weights_have_the_names(weights, form, monkeypatch):
     digest = files.digest(weights[form])
     assert frechet.inception(weights[form], form).name == f"inception_{form}_{digest}"
     monkeypatch.setitem(files.PUBLISHED, form, (digest,))
+    frechet.inception.cache_clear()
     assert frechet.inception(weights[form], form).name == f"inception_{form}"
     once = frechet.inception(weights[form], form, twice=False).name
     assert once == f"inception_{form}" + "_once" * (form == "torchvision")

@@ -110,5 +110,5 @@ def test_a_sample_depends_on_its_vector_and_class_alone(made):
 
 
 def test_the_package_has_a_judge():
-    judge = recogniser.load("", "--judge")
+    judge = recogniser.load("", "--judge", "rendered_faces")
     assert isinstance(judge, recogniser.Looker) and judge.name == "face_judge"
