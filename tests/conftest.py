@@ -10,7 +10,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 _cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fer_jax" / "tests"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache))  # several tests compile the same programs
-os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count=8 {os.environ.get('XLA_FLAGS', '')}"
+# Compiling is most of what the tests do, so programs are compiled quickly, not well.
+_FLAGS = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+os.environ["XLA_FLAGS"] = f"{_FLAGS} {os.environ.get('XLA_FLAGS', '')}"
 
 FIXTURES = Path(__file__).parent / "parity" / "fixtures"
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from fer_jax.data.faces.model import AU_NUMBERS
 from fer_jax.eval.judge import Judge, Seen
@@ -135,16 +136,12 @@ def expressions(
       "accuracy" over all, and that of each emotion by name; with `others` how like the edits are to their sources,
       "identity", "identity_pairs" and "identity_ratio" as `measure` has them. {} if the looker knows none of them.
     """
-    known = [canonical(name) for name in looker.classes]
     right: dict[str, float] = {}
     likeness = []
     before = looker.look(sources).identity if others is not None else None
-    for name, wanted in emotions.items():
-        own = canonical(_CLASSES.get(name, name))
-        if own not in known:
-            continue
-        seen = looker.look(edit(sources, np.tile(wanted.astype(np.float32), (len(sources), 1))))
-        right[name] = float((seen.probabilities.argmax(1) == known.index(own)).mean())
+    for name, own in _known(emotions, looker).items():
+        seen = looker.look(_edited(sources, edit, emotions[name]))
+        right[name] = float((seen.probabilities.argmax(1) == own).mean())
         if before is not None:
             likeness.append((before * seen.identity).sum(1).mean())
     if not right:
@@ -155,6 +152,59 @@ def expressions(
         identity = float(np.mean(likeness))
         found |= {"identity": identity, "identity_pairs": pairs, "identity_ratio": identity / pairs}
     return found
+
+
+def at_intensity(emotions: Mapping[str, Any], name: str, intensity: float) -> np.ndarray:
+    """Controls (K,) at a share of the way from neutral, which is 0 where there is no such emotion, to an emotion."""
+    goal = np.asarray(emotions[name], np.float32)
+    neutral = np.asarray(emotions.get("neutral", np.zeros_like(goal)), np.float32)
+    return neutral + np.float32(intensity) * (goal - neutral)
+
+
+def intensities(sources: np.ndarray, edit: Edit, looker: Looker, emotions: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Whether a recogniser is the surer of an emotion the more of it was asked.
+
+    Args:
+      sources: (N, S, S, C) in [0, 1].
+      edit: the editor.
+      looker: who says what is seen.
+      emotions: name -> controls (K,); neutral, and what the looker has no class for, is left out.
+
+    Returns:
+      "shares": parts of the way from neutral; "probability_of": emotion -> its mean probability at each of them;
+      "rising": how many emotions' grow from each share to the next, of all; "rank_correlation": Spearman's, of share
+      and probability over all pictures, its mean over emotions. {} if the looker knows none of them.
+    """
+    shares = np.linspace(0, 1, 5)
+    means, correlations = {}, []
+    for name, own in _known(emotions, looker).items():
+        if name == "neutral":
+            continue
+        at = [at_intensity(emotions, name, share) for share in shares]
+        said = np.stack([looker.look(_edited(sources, edit, wanted)).probabilities[:, own] for wanted in at])
+        means[name] = said.mean(1).tolist()
+        ranks = spearmanr(np.repeat(shares, len(sources)), said.ravel())
+        correlations.append(0.0 if np.isnan(ranks.statistic) else float(ranks.statistic))
+    if not means:
+        return {}
+    return {
+        "rising": float(np.mean([np.all(np.diff(values) > 0) for values in means.values()])),
+        "rank_correlation": float(np.mean(correlations)),
+        "shares": shares.tolist(),
+        "probability_of": means,
+        "examples": len(sources) * len(means) * len(shares),
+    }
+
+
+def _known(emotions: Mapping[str, np.ndarray], looker: Looker) -> dict[str, int]:
+    """Emotions that a recogniser has a class for -> its number."""
+    classes = [canonical(name) for name in looker.classes]
+    own = {name: canonical(_CLASSES.get(name, name)) for name in emotions}
+    return {name: classes.index(known) for name, known in own.items() if known in classes}
+
+
+def _edited(sources: np.ndarray, edit: Edit, wanted: np.ndarray) -> np.ndarray:
+    return edit(sources, np.tile(np.asarray(wanted, np.float32), (len(sources), 1)))
 
 
 # ---- true pictures of edits, of rendered faces ----------------------------------------------------------------------

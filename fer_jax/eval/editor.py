@@ -33,7 +33,7 @@ def figures(
       data: of the run.
       split: whose pictures are edited.
       measures: `config.measures`: "sources", "pictures", "judge", "inception" and "form".
-      final: more sources.
+      final: more sources, and intensities.
     """
     system = runner.system
     assert isinstance(system, Editor)
@@ -54,8 +54,11 @@ def figures(
         found |= _of_units(data, split, count, asked)
     chosen = _spread(len(table), count)
     others = _partners(data, split, chosen) if isinstance(looker, judge.Judge) and rendered else None
-    if emotion := editing.expressions(data.at(split, chosen)["image"], edit, looker, emotions, others):
+    sources = data.at(split, chosen)["image"]
+    if emotion := editing.expressions(sources, edit, looker, emotions, others):
         found["emotion"] = emotion
+    if final and (intensity := editing.intensities(sources, edit, looker, emotions)):
+        found["intensity"] = intensity
     shows, network = system.controls_from(pictures), _network(measures, looker)
     if shows is not None and network is not None:
         there = np.asarray(shows) >= editing.PRESENT

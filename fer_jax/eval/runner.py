@@ -59,6 +59,8 @@ def write_evaluation(workdir: Path, split: str, figures: dict[str, Any], about: 
     }
     if "edit" in figures:
         _plot_units(workdir / "plots", split, figures["edit"])
+    if "intensity" in figures:
+        _plot_intensities(workdir / "plots", split, figures["intensity"])
     if matrices:
         plots.confusion(workdir / "plots" / f"confusion_{split}.png", matrices, names)
     return path
@@ -70,6 +72,14 @@ def _plot_units(folder: Path, split: str, edit: dict[str, Any]) -> None:
         series = {"no edit": edit[f"{name}_no_edit_of_units"], "edited": edit[f"{name}_of_units"]}
         title = f"{split}: difference to the true picture in {what}, as the face judge reads it"
         plots.bars(folder / f"{name}_{split}.png", title, series, edit["units"], "intensity")
+
+
+def _plot_intensities(folder: Path, split: str, intensity: dict[str, Any]) -> None:
+    """Of each emotion: how sure the recogniser is of it, by how much of it was asked."""
+    names, columns = list(intensity["probability_of"]), zip(*intensity["probability_of"].values(), strict=True)
+    series = {f"{share:.0%}": list(column) for share, column in zip(intensity["shares"], columns, strict=True)}
+    title = f"{split}: probability of the emotion that was asked, at shares of the way from neutral"
+    plots.bars(folder / f"intensity_{split}.png", title, series, names, "probability")
 
 
 def write_sample(

@@ -67,14 +67,14 @@ class Wish(NamedTuple):
         Raises:
           UsageError: no such control or emotion (those that there are get listed), or a value out of range.
         """
+        from fer_jax.eval import editing
+
         names, wanted = list(trained.system.controls), {}
         if self.emotion:
             known = trained.system.emotions(trained.state)
             if self.emotion not in known:
                 raise UsageError(f"--emotion: {self.emotion!r} is not one of {', '.join(known)}")
-            goal = np.asarray(known[self.emotion], np.float32)
-            neutral = np.asarray(known.get("neutral", np.zeros_like(goal)), np.float32)
-            wanted = dict(enumerate(map(float, neutral + self.intensity * (goal - neutral))))
+            wanted = dict(enumerate(map(float, editing.at_intensity(known, self.emotion, self.intensity))))
         if self.at:
             if len(self.at) != len(names):
                 raise UsageError(f"--at: {len(self.at)} values; needed are {len(names)}, of {', '.join(names)}")

@@ -125,6 +125,31 @@ def test_expressions_by_name():
     assert editing.expressions(sources, perfect, Reads(), {"contempt": joy}) == {}
 
 
+def test_probability_rises_with_what_is_asked():
+    """The judge sees happiness from the 9th unit's half on: at shares 0, 1/4, 1/2 of the way not yet."""
+    sources, joy = pictures(np.zeros((3, 17), np.float32)), np.eye(17)[8]
+    asked = {"neutral": np.zeros(17), "joy": joy, "contempt": joy}
+    found = editing.intensities(sources, perfect, Reads(), asked)
+    assert found["probability_of"] == {"joy": [0, 0, 0, 1, 1]} and found["shares"] == [0, 0.25, 0.5, 0.75, 1]
+    assert found["rising"] == 0 and found["rank_correlation"] == pytest.approx(0.866, abs=1e-3)
+    assert editing.intensities(sources, perfect, Reads(), {"contempt": joy}) == {}
+
+    class Graded(Reads):
+        def look(self, images):
+            seen = super().look(images)
+            return seen._replace(probabilities=np.stack([1 - seen.aus[:, 8], seen.aus[:, 8]], 1))
+
+    found = editing.intensities(sources, perfect, Graded(), asked)
+    assert found["rising"] == 1 == found["rank_correlation"]
+    np.testing.assert_allclose(found["probability_of"]["joy"], found["shares"], atol=1e-6)
+
+
+def test_at_an_intensity():
+    points = {"neutral": np.array([0.2, 0.0]), "anger": np.array([0.6, -0.4])}
+    np.testing.assert_allclose(editing.at_intensity(points, "anger", 0.5), (0.4, -0.2), rtol=1e-6)
+    np.testing.assert_allclose(editing.at_intensity({"joy": np.array([0.8])}, "joy", 0.25), 0.2, rtol=1e-6)
+
+
 def test_expressions_of_another_person():
     sources, joy = pictures(np.zeros((3, 17), np.float32)), np.eye(17)[8]
     found = editing.expressions(sources, perfect, Reads(), {"joy": joy}, others=sources)
