@@ -77,7 +77,8 @@ def _published() -> ConfigDict:
         }
     )
     # What pictures are translated to: other rows of the batch, `draws` for each ("random"), or what each picture has
-    # but for one AU, for every AU ("complement"). noise 0.1 is described by the reference's README, and never used.
+    # but for one AU, for every AU ("complement"), or other rows' in a part of the AUs ("partial"; not in the published
+    # system). noise 0.1 is described by the reference's README, and never used.
     config.targets = ConfigDict({"kind": "random", "draws": 1, "noise": 0.0})
     # threshold t > 0: an AU is there, 1, from the share t of its largest intensity on, else 0; t = 0: intensities.
     # of_fakes: the critic must find the targets in the fakes too.

@@ -88,8 +88,8 @@ def _small(config: ConfigDict, source: str, **options) -> None:
 
 def _study(config: ConfigDict) -> None:
     _small(config, "fer2013")
-    config.model.update(depths=(1, 1, 1), width=32)
-    config.run.epochs = 10
+    config.model.update(depths=(1, 1, 1), width=16)
+    config.run.update(epochs=2, log_every=100)
 
 
 def _tiny(config: ConfigDict) -> None:

@@ -123,9 +123,9 @@ def _ferplus(config: ConfigDict) -> None:
 def _study(config: ConfigDict) -> None:
     """One small network with one small budget, for regular, augmented, expanded and BYOL side by side."""
     _small_faces(config)
-    config.model.update(depths=(1, 1, 1), width=32)
+    config.model.update(depths=(1, 1, 1), width=16)
     config.loss.label_smoothing = 0.05
-    config.run.update(epochs=10, log_every=100)
+    config.run.update(epochs=4, log_every=100)
     _native(config, "fer2013")
 
 

@@ -31,7 +31,8 @@ class Targets:
 
     "random" takes other rows of the batch, with replacement, `draws` for each picture. Departure: the reference draws
     from the whole set; a batch is itself a uniform draw from that. "complement" makes one target for each AU, the
-    picture's own with that one complemented. `noise` n adds U(-n, n) to the active AUs of random targets, held in
+    picture's own with that one complemented. "partial" is random in a part of the AUs, from none to all of them, and
+    leaves the others as they are, as most edits do; it is ours. `noise` n adds U(-n, n) to the active AUs of random targets, held in
     [0, 1]; the reference describes that, with n = 0.1, and never turns it on.
     """
 
@@ -46,6 +47,11 @@ class Targets:
             return jnp.where(chosen, 1 - aus[:, None], aus[:, None]).reshape(-1, aus.shape[1])
         row_key, noise_key = jax.random.split(key)
         targets = aus[jax.random.randint(row_key, (len(aus) * self.draws,), 0, len(aus))]
+        if self.kind == "partial":
+            share_key, part_key = jax.random.split(jax.random.fold_in(key, 1))
+            share = jax.random.uniform(share_key, (len(targets), 1), targets.dtype)
+            changed = jax.random.uniform(part_key, targets.shape, targets.dtype) < share
+            targets = jnp.where(changed, targets, jnp.repeat(aus, self.draws, 0))
         if not self.noise:
             return targets
         noise = jax.random.uniform(noise_key, targets.shape, targets.dtype, -self.noise, self.noise)

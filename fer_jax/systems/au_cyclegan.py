@@ -374,7 +374,7 @@ def _check_names(config) -> None:
     known = {
         "loss.adversarial": (config.loss.adversarial, tuple(ADVERSARIAL)),
         "loss.aus": (config.loss.aus, tuple(AU_LOSSES)),
-        "targets.kind": (config.targets.kind, ("random", "complement")),
+        "targets.kind": (config.targets.kind, ("random", "complement", "partial")),
     }
     for field, (value, names) in known.items():
         if value not in names:

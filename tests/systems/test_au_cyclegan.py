@@ -73,6 +73,15 @@ def test_random_targets_are_rows_of_the_batch():
     assert np.bincount(which[:, 0], minlength=5).min() > 20  # of 40: uniform, with replacement
 
 
+def test_partial_targets_change_any_number_of_units():
+    """Each unit is the picture's own or another row's; how many change is uniform from none to all."""
+    own, other = jnp.zeros((1, 16)), jnp.ones((99, 16))
+    rows = Targets("partial", draws=20).draw(jax.random.key(0), jnp.concatenate([own, other])).reshape(100, 20, 16)
+    assert set(np.unique(rows)) == {0, 1}
+    changed = np.array(rows[0]).sum(1)  # of the first picture, whose others all differ from it in every unit
+    assert changed.min() < 4 and changed.max() > 12 and 4 < changed.mean() < 12
+
+
 def test_noise_is_on_active_units_alone_and_stays_in_range():
     aus = jnp.tile(jnp.array([[0.0, 0.5, 1.0, 0.02]]), (50, 1))
     targets = Targets(noise=0.1).draw(jax.random.key(0), aus)
