@@ -20,6 +20,7 @@ from fer_jax.eval.recogniser import Looker
 from fer_jax.models.graph import canonical
 
 _CLASSES = {"joy": "happiness"}  # emotions whose class has another name
+_SETTLED = 0.02  # of a probability: what counts as no change
 PRESENT = 0.2  # from this intensity on a unit counts as there, as 1 of OpenFace's 5
 UNITS = tuple(f"AU{number:02d}" for number in AU_NUMBERS)
 
@@ -172,8 +173,9 @@ def intensities(sources: np.ndarray, edit: Edit, looker: Looker, emotions: Mappi
 
     Returns:
       "shares": parts of the way from neutral; "probability_of": emotion -> its mean probability at each of them;
-      "rising": how many emotions' grow from each share to the next, of all; "rank_correlation": Spearman's, of share
-      and probability over all pictures, its mean over emotions. {} if the looker knows none of them.
+      "rising": the part of the emotions of which it is larger at the end than at the start, and falls by more than
+      0.02 from no share to the next (once the recogniser is sure, it goes up and down a little); "rank_correlation":
+      Spearman's, of share and probability over all pictures, its mean over emotions. {} if the looker knows none.
     """
     shares = np.linspace(0, 1, 5)
     means, correlations = {}, []
@@ -188,7 +190,7 @@ def intensities(sources: np.ndarray, edit: Edit, looker: Looker, emotions: Mappi
     if not means:
         return {}
     return {
-        "rising": float(np.mean([np.all(np.diff(values) > 0) for values in means.values()])),
+        "rising": float(np.mean([v[-1] > v[0] and np.diff(v).min() >= -_SETTLED for v in means.values()])),
         "rank_correlation": float(np.mean(correlations)),
         "shares": shares.tolist(),
         "probability_of": means,

@@ -32,8 +32,8 @@ class Targets:
     "random" takes other rows of the batch, with replacement, `draws` for each picture. Departure: the reference draws
     from the whole set; a batch is itself a uniform draw from that. "complement" makes one target for each AU, the
     picture's own with that one complemented. "partial" is random in a part of the AUs, from none to all of them, and
-    leaves the others as they are, as most edits do; it is ours. `noise` n adds U(-n, n) to the active AUs of random targets, held in
-    [0, 1]; the reference describes that, with n = 0.1, and never turns it on.
+    leaves the others as they are, as most edits do; it is ours. `noise` n adds U(-n, n) to the active AUs of random
+    targets, held in [0, 1]; the reference describes that, with n = 0.1, and never turns it on.
     """
 
     kind: str = "random"

@@ -131,7 +131,7 @@ def test_probability_rises_with_what_is_asked():
     asked = {"neutral": np.zeros(17), "joy": joy, "contempt": joy}
     found = editing.intensities(sources, perfect, Reads(), asked)
     assert found["probability_of"] == {"joy": [0, 0, 0, 1, 1]} and found["shares"] == [0, 0.25, 0.5, 0.75, 1]
-    assert found["rising"] == 0 and found["rank_correlation"] == pytest.approx(0.866, abs=1e-3)
+    assert found["rising"] == 1 and found["rank_correlation"] == pytest.approx(0.866, abs=1e-3)
     assert editing.intensities(sources, perfect, Reads(), {"contempt": joy}) == {}
 
     class Graded(Reads):
@@ -142,6 +142,9 @@ def test_probability_rises_with_what_is_asked():
     found = editing.intensities(sources, perfect, Graded(), asked)
     assert found["rising"] == 1 == found["rank_correlation"]
     np.testing.assert_allclose(found["probability_of"]["joy"], found["shares"], atol=1e-6)
+    for most, rising in ((0.4, 0), (0.99, 1)):  # what is asked is shown up to `most`, and then less and less
+        found = editing.intensities(sources, lambda i, a, m=most: perfect(i, np.minimum(a, 2 * m - a)), Graded(), asked)
+        assert found["rising"] == rising, most
 
 
 def test_at_an_intensity():
