@@ -155,16 +155,19 @@ def _tiny_linear(config: ConfigDict) -> None:
 
 
 def _fer2013(config: ConfigDict) -> None:
-    """`:tiny` on FER2013, for the faces that classifiers are trained with; half an hour on two CPU cores.
+    """`:tiny_linear` on FER2013, for the faces that classifiers are trained with; half an hour on one CPU core.
 
-    The classifier that ships says whether an edit shows the expression that was asked: it saw the training pictures,
-    of which no edit is judged.
+    The Gaussian space asks for every class equally often, and the discriminator hardly sees one as rare as disgust:
+    nothing moves in as many steps. The linear space's targets are as frequent as the classes. The classifier that
+    ships says whether an edit shows the expression that was asked: it saw the training pictures, of which no edit is
+    judged.
     """
-    _tiny(config)
+    _tiny_linear(config)
     config.data.channels = 1
     config.model.disc_width = 32
+    config.loss.rec = 5.0
     config.warm_up = 8000
-    config.run.update(steps=11_000, eval_every=1000, sample_every=1000)
+    config.run.update(steps=10_500, eval_every=2000, sample_every=1000)
     _stream(config, "fer2013", "bilinear")
 
 
