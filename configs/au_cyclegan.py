@@ -223,9 +223,9 @@ def _tiny(config: ConfigDict) -> None:
     """
     _at_48(config)
     config.model.update(warp=True, resize=True, shortcut_layers=3, inject_layers=3)
-    config.loss.update(adversarial="non_saturating", critic_aus=4.0, critic_sources=4.0, gen_aus=15.0, gen_smooth=1.0)
+    config.loss.update(adversarial="non_saturating", critic_aus=4.0, critic_sources=4.0, gen_aus=60.0, gen_smooth=1.0)
     config.aus.threshold = 0.0
-    config.optim.update(lr=1e-3)
+    config.optim.update(lr=1e-3, decay_steps=1000)
     config.warm_up = 2000
     config.critic_noise = 0.05
     config.run.update(steps=4000, eval_every=1000, sample_every=1000)
