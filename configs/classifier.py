@@ -140,7 +140,10 @@ def _study_expanded(config: ConfigDict) -> None:
 
 
 def _tiny(config: ConfigDict) -> None:
-    """Same code path; a small network for 48 pixels. By Adam: the other variants' SGD has not begun to learn by then."""
+    """Same code path; a small network for 48 pixels.
+
+    By Adam: the other variants' SGD has hardly begun to learn when this one ends.
+    """
     _small_faces(config)
     config.model.update(depths=(1, 1, 1), width=16)
     config.optim.update(kind="adam", lr=2e-3, weight_decay=1e-4)
