@@ -232,7 +232,7 @@ def _tiny(config: ConfigDict) -> None:
 
 
 def _small(config: ConfigDict) -> None:
-    """`:tiny` with more steps, and rates that fall to nothing in the last ones: half an hour."""
+    """`:tiny` with more steps: half an hour."""
     _tiny(config)
     config.optim.decay_steps = 2500
     config.run.update(steps=7000, eval_every=1750, sample_every=1750)

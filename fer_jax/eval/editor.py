@@ -59,8 +59,8 @@ def figures(
         found["emotion"] = emotion
     if final and (intensity := editing.intensities(sources, edit, looker, emotions)):
         found["intensity"] = intensity
-    shows, network = system.controls_from(pictures), _network(measures, looker)
-    if shows is not None and network is not None:
+    shows = system.controls_from(pictures)
+    if shows is not None and (network := _network(measures, looker)) is not None:
         there = np.asarray(shows) >= editing.PRESENT
         real = {name: np.all(there[:, wanted > 0], axis=1) for name, wanted in emotions.items()}
         found["distance"] = distances(network, pictures["image"], real, edit, emotions)

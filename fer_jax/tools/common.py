@@ -101,11 +101,10 @@ def open_pretrained(path: Path | None = None) -> Trained:
     from fer_jax.interop import packed
     from fer_jax.train.shard import Runner
     from fer_jax.train.state import NetState, TrainState
-    from fer_jax.workdir import spec_of
 
     path = path or PRETRAINED
     about, variables = packed.read(path)
-    config, spec = ConfigDict(about["config"]).lock(), spec_of(about["spec"])
+    config, spec = ConfigDict(about["config"]).lock(), workdir.spec_of(about["spec"])
     runner = Runner(systems.build(config, spec), config.seed)
     nets = {}
     for name, tree in variables.items():

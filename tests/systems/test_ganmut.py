@@ -153,7 +153,7 @@ def test_editing(trained):
 @pytest.mark.parametrize(
     ("variant", "fields"),
     [
-        ("tiny", {"penalty": "r1"}),
+        ("tiny", {"penalty": "r1", "loss": {"disc_sources": 0.5}}),
         ("tiny_linear", {"cycle": "original"}),
         ("tiny_linear", {"model": {"dimensions": 3}}),
         ("tiny", {"adversarial": "non_saturating", "penalty": "none", "noise": 0.2, "model": {"warp": True}}),
@@ -168,6 +168,11 @@ def test_options_train(variant, fields):
     before, now = state.nets["gen"].params["space"], after.nets["gen"].params["space"]
     moved = [np.any(a != b) for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(now), strict=True)]
     assert any(moved)
+    assert ("disc/sources" in metrics) == ("loss" in fields)
+    if "loss" in fields:
+        weights = {"real": 1, "fake": 1, "cls": 2, "points": 1, "penalty": 10, "sources": 0.5}
+        expected = sum(weight * metrics[f"disc/{name}"] for name, weight in weights.items())
+        np.testing.assert_allclose(metrics["disc/total"], expected, rtol=1e-5)
 
 
 def test_decay_as_meant_and_as_coded():
