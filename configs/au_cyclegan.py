@@ -92,6 +92,9 @@ def _published() -> ConfigDict:
     # > 0: deviation of noise, behind a slight blur, through which the critic looks for AUs; without, it can be told one
     # by a few pixels that nobody would notice.
     config.critic_noise = 0.0
+    # The picture is changed by what lies between two drawings, of the AUs asked and of its own: what is amiss in both
+    # does no harm.
+    config.difference = False
     config.ema_decay = 0.0  # > 0: moving average of the generator for editing and samples
     # What evaluation looks at beside the system's own figures: so many faces are edited during a run; judge says which
     # emotions are seen in them, a run that recognises them ("" = the package's own, the face judge for rendered faces,
@@ -219,16 +222,18 @@ def _tiny(config: ConfigDict) -> None:
     Departures from e8, since some thousand steps must do, in which its critic learns neither units nor fakes: the
     critic learns the units first, looks for them through noise, and learns what a fake's source showed too; a
     non-saturating loss; intensities instead of presence; a generator that moves parts of the picture and says what of
-    it stays, with connections at every size and without transposed convolutions.
+    it stays, with connections at every size and without transposed convolutions; edits by the difference of two
+    drawings.
     """
     _at_48(config)
     config.model.update(warp=True, resize=True, shortcut_layers=3, inject_layers=3)
-    config.loss.update(adversarial="non_saturating", critic_aus=4.0, critic_sources=4.0, gen_aus=60.0, gen_smooth=1.0)
+    config.loss.update(adversarial="non_saturating", critic_aus=4.0, critic_sources=4.0, gen_aus=90.0, gen_smooth=1.0)
     config.aus.threshold = 0.0
     config.optim.update(lr=1e-3, decay_steps=1000)
     config.warm_up = 2000
     config.critic_noise = 0.05
-    config.run.update(steps=4000, eval_every=1000, sample_every=1000)
+    config.difference = True
+    config.run.update(steps=3500, eval_every=1750, sample_every=1750)
 
 
 def _small(config: ConfigDict) -> None:

@@ -24,7 +24,8 @@ _SETTLED = 0.02  # of a probability: what counts as no change
 PRESENT = 0.2  # from this intensity on a unit counts as there, as 1 of OpenFace's 5
 UNITS = tuple(f"AU{number:02d}" for number in AU_NUMBERS)
 
-Edit = Callable[[np.ndarray, np.ndarray], np.ndarray]  # pictures (N, S, S, C) and intensities (N, 17) -> pictures
+Edit = Callable[[np.ndarray, np.ndarray], np.ndarray]  # pictures (N, S, S, C) and controls (N, K) -> pictures
+KnowingEdit = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # likewise, told what the pictures show
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Trial:
       source: (M,) which source.
       unit: (M,) which unit is to change.
       asked: (M, 17) intensities.
+      own: (M, 17), those of the sources.
     """
 
     sources: np.ndarray
@@ -46,6 +48,7 @@ class Trial:
     source: np.ndarray
     unit: np.ndarray
     asked: np.ndarray
+    own: np.ndarray
 
     @classmethod
     def of(cls, sources: np.ndarray, others: np.ndarray, files: tuple[str, ...], aus: np.ndarray, typical: np.ndarray):
@@ -54,7 +57,7 @@ class Trial:
         source, unit = (axis.ravel() for axis in np.meshgrid(np.arange(len(aus)), units, indexing="ij"))
         asked, rows = aus[source].copy(), np.arange(len(source))
         asked[rows, unit] = np.where(asked[rows, unit] >= PRESENT, 0, typical[unit])
-        return cls(sources, others, files, source, unit, asked.astype(np.float32))
+        return cls(sources, others, files, source, unit, asked.astype(np.float32), aus[source].astype(np.float32))
 
 
 def typical_intensities(aus: np.ndarray) -> np.ndarray:
@@ -63,12 +66,12 @@ def typical_intensities(aus: np.ndarray) -> np.ndarray:
     return np.where(there.any(0), (aus * there).sum(0) / np.maximum(there.sum(0), 1), 0)
 
 
-def measure(trial: Trial, edit: Edit, judge: Judge, truth: np.ndarray) -> dict[str, Any]:
+def measure(trial: Trial, edit: KnowingEdit, judge: Judge, truth: np.ndarray) -> dict[str, Any]:
     """Figures of an editor.
 
     Args:
       trial: what it is asked.
-      edit: the editor; takes all pictures of a trial at once.
+      edit: the editor; takes all pictures of a trial at once, and is told the units that they have.
       judge: who says what is seen.
       truth: (M, S, S, C) in [0, 1], the true pictures of the edits.
 
@@ -79,7 +82,7 @@ def measure(trial: Trial, edit: Edit, judge: Judge, truth: np.ndarray) -> dict[s
       without an edit). "identity": likeness to the source; "identity_pairs": of two real pictures of a person;
       "identity_ratio": their quotient. "..._of_units": lists in the order of "units".
     """
-    drawn = edit(trial.sources[trial.source], trial.asked)
+    drawn = edit(trial.sources[trial.source], trial.asked, trial.own)
     before, true, after = judge.look(trial.sources), judge.look(truth), judge.look(drawn)
     pairs = float((before.identity * judge.look(trial.others).identity).sum(1).mean())
     source = Seen(*(values[trial.source] for values in before))

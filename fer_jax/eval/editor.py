@@ -42,8 +42,8 @@ def figures(
     looker = recogniser.load(measures["judge"], "config.measures.judge", table.records.name)
     found: dict[str, Any] = {}
 
-    def asked(images: np.ndarray, aus: np.ndarray) -> np.ndarray:
-        return edit(images, np.asarray(system.controls_from({"aus": aus})))
+    def asked(images: np.ndarray, aus: np.ndarray, own: np.ndarray) -> np.ndarray:
+        return edit(images, *(np.asarray(system.controls_from({"aus": units})) for units in (aus, own)))
 
     positions = _spread(len(table), measures["pictures"])
     pictures = data.at(split, positions)
@@ -118,18 +118,18 @@ def grid(
     system = runner.system
     assert isinstance(system, Editor)
     known = system.controls_from(source)
-    own = np.asarray(runner.controls_of(state, source["image"]) if known is None else known)[0]
+    own = np.asarray(runner.controls_of(state, source["image"]) if known is None else known)[0].astype(np.float32)
     values = np.linspace(*system.control_range, steps)
     wanted = np.tile(own, (len(system.controls), steps, 1)).astype(np.float32)
     for control in range(len(system.controls)):
         wanted[control, :, control] = values
     wanted = wanted.reshape(-1, len(own))
-    drawn = _edit(runner, state, np.repeat(source["image"], len(wanted), 0), wanted)
+    drawn = _edit(runner, state, np.repeat(source["image"], len(wanted), 0), wanted, np.tile(own, (len(wanted), 1)))
     columns = drawn.reshape(len(system.controls), steps, *drawn.shape[1:])
     return dict(zip(system.controls, columns, strict=True)), values
 
 
-def _of_units(data: Data, split: str, count: int, edit: editing.Edit) -> dict[str, Any]:
+def _of_units(data: Data, split: str, count: int, edit: editing.KnowingEdit) -> dict[str, Any]:
     """Figures of single units, see `editing.measure`."""
     table = data.tables[data.config.evaluate][split]
     positions = _spread(len(table), count)
@@ -161,13 +161,22 @@ def _spread(total: int, count: int) -> np.ndarray:
     return np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
 
 
-def _edit(runner: Runner, state: TrainState, images: np.ndarray, controls: np.ndarray, batch: int = 32) -> np.ndarray:
+def _edit(
+    runner: Runner,
+    state: TrainState,
+    images: np.ndarray,
+    controls: np.ndarray,
+    own: np.ndarray | None = None,
+    batch: int = 32,
+) -> np.ndarray:
     """The editor on any number of pictures, in batches of one size."""
+    given = [controls] if own is None else [controls, own]
     parts = []
     for start in range(0, len(images), batch):
-        part, wanted = images[start : start + batch], controls[start : start + batch]
-        whole = np.resize(np.arange(len(part)), batch)  # the rest is filled up with the first ones
-        parts.append(np.asarray(runner.edit(state, part[whole], wanted[whole].astype(np.float32)))[: len(part)])
+        count = min(batch, len(images) - start)
+        rows = start + np.resize(np.arange(count), batch)  # the rest is filled up with the first ones
+        drawn = runner.edit(state, images[rows], *(values[rows].astype(np.float32) for values in given))
+        parts.append(np.asarray(drawn)[:count])
     return np.concatenate(parts)
 
 

@@ -76,6 +76,7 @@ class AuCycleGan:
       threshold: above 0, AUs are presence labels, 1 from this share of the largest value on.
       warm_up: steps at the start in which the critic learns the AUs of pictures and nothing else happens.
       critic_noise: deviation of normal noise, behind a slight blur, through which the critic looks for AUs.
+      difference: an edit is the picture and what lies between the two that are drawn of the AUs asked and of its own.
       ema_decay: above 0, a moving average of the generator edits and samples.
     """
 
@@ -93,6 +94,7 @@ class AuCycleGan:
     gen_every: int = 1
     warm_up: int = 0  # not in the published system
     critic_noise: float = 0.0  # likewise
+    difference: bool = False  # likewise
     ema_decay: float = 0.0  # likewise
 
     def init(self, key: jax.Array) -> TrainState:
@@ -166,6 +168,7 @@ class AuCycleGan:
         maps, stats = self.pass_through(params, stats, "encode", image)
         fake, stats = self.pass_through(params, stats, "decode", _repeat(maps, count), targets)
         again, stats = self.pass_through(params, stats, "decode", maps, aus)
+        fake = self.changed(image, fake, again)
         judgement = self.judge(critic, fake, noise)
         terms = {
             "adv": ADVERSARIAL[self.adversarial].gen(judgement.adversarial),
@@ -185,10 +188,18 @@ class AuCycleGan:
         result, new = self.gen.apply({"params": params, **stats}, *args, train=True, method=method, mutable=list(stats))
         return result, new
 
-    def translate(self, params: Any, stats: Any, image: jax.Array, targets: jax.Array) -> tuple[jax.Array, Any]:
-        """Pictures (B, ...) with the AUs `targets` (n * B, A), in training mode -> (fakes, new running statistics)."""
+    def translate(self, params: Any, stats: Any, image: jax.Array, aus: jax.Array, targets: jax.Array):
+        """Pictures (B, ...) of AUs (B, A) with `targets` (n * B, A), in training mode -> (fakes, new statistics)."""
         maps, stats = self.pass_through(params, stats, "encode", image)
-        return self.pass_through(params, stats, "decode", _repeat(maps, len(targets) // len(image)), targets)
+        fake, stats = self.pass_through(params, stats, "decode", _repeat(maps, len(targets) // len(image)), targets)
+        if self.difference:
+            again, stats = self.pass_through(params, stats, "decode", maps, aus)
+            fake = self.changed(image, fake, again)
+        return fake, stats
+
+    def changed(self, image: jax.Array, drawn: jax.Array, again: jax.Array) -> jax.Array:
+        """The edits (n * B, ...) of pictures, given what is drawn of other AUs and again of their own."""
+        return drawn + _repeat(image - again, len(drawn) // len(image)) if self.difference else drawn
 
     # ---- updates ----
 
@@ -226,7 +237,7 @@ class AuCycleGan:
         """One step on given draws, for pictures (B, S, S, C) and their AUs (B, A) in the networks' scale."""
         gen, critic = state.nets["gen"], state.nets["critic"]
         # Not differentiated, but in training mode: the running statistics move with this pass too.
-        fake, stats = self.translate(gen.params, gen.stats, image, draws.critic)
+        fake, stats = self.translate(gen.params, gen.stats, image, aus, draws.critic)
         (total, terms), grads = jax.value_and_grad(self.critic_loss, has_aux=True)(
             critic.params, image, aus, fake, draws.critic, draws.mix, draws.noise
         )
@@ -264,22 +275,27 @@ class AuCycleGan:
         """The AUs (B, A), in the networks' scale, that the critic sees in pictures (B, S, S, C)."""
         return jnp.clip(read(self.judge(state.nets["critic"].params, image).aus, self.au_loss), *self.control_range)
 
-    def edit(self, state: TrainState, image: jax.Array, aus: jax.Array) -> jax.Array:
+    def edit(self, state: TrainState, image: jax.Array, aus: jax.Array, own: jax.Array | None = None) -> jax.Array:
         """Pictures (B, S, S, C) in [0, 1] with other AUs (n * B, A) in the networks' scale -> (n * B, S, S, C).
 
-        The n targets of a picture lie side by side; it is encoded once. Running statistics are used, the moving average
-        where there is one, and what lies outside [0, 1] is cut off.
+        The n targets of a picture lie side by side. Running statistics are used, the moving average where there is one,
+        and what lies outside [0, 1] is cut off. `own` (B, A): see Editor; only `difference` needs them.
         """
-        gen = state.nets["gen"]
-        variables = {"params": gen.averaged, **gen.stats}
-        maps = self.gen.apply(variables, image, train=False, method="encode")
-        maps = _repeat(maps, len(aus) // len(image))
-        picture: Any = self.gen.apply(variables, maps, aus, train=False, method="decode")
-        return jnp.clip(picture, 0, 1)
+        drawn = self._drawn(state, image, aus)
+        if self.difference:
+            again = self._drawn(state, image, self.controls_of(state, image) if own is None else own)
+            drawn = self.changed(image, drawn, again)
+        return jnp.clip(drawn, 0, 1)
 
     def reconstruct(self, state: TrainState, batch: Batch) -> jax.Array:
         """The batch's pictures, drawn again with their own AUs."""
-        return self.edit(state, batch["face"]["image"], self.labels(batch["face"]["aus"]))
+        return jnp.clip(self._drawn(state, batch["face"]["image"], self.labels(batch["face"]["aus"])), 0, 1)
+
+    def _drawn(self, state: TrainState, image: jax.Array, aus: jax.Array) -> Any:
+        gen = state.nets["gen"]
+        variables = {"params": gen.averaged, **gen.stats}
+        maps = _repeat(self.gen.apply(variables, image, train=False, method="encode"), len(aus) // len(image))
+        return self.gen.apply(variables, maps, aus, train=False, method="decode")
 
     def eval_step(self, state: TrainState, batch: Batch) -> Mapping[str, jax.Array]:
         """How far reconstructions are from the pictures, and the AUs that the critic sees in these from their own."""
@@ -320,9 +336,9 @@ class AuCycleGan:
         del key
         image, own = batch["face"]["image"], self.labels(batch["face"]["aus"])
         emotions = np.array([emotion_vector(name) for name in SHOWN], np.float32)
-        wanted = jnp.concatenate([own[:, None], jnp.broadcast_to(emotions, (len(own), *emotions.shape))], 1)
-        edited = self.edit(state, image, wanted.reshape(-1, own.shape[1]))
-        return (image, *jnp.unstack(edited.reshape(*wanted.shape[:2], *image.shape[1:]), axis=1))
+        edited = self.edit(state, image, jnp.tile(emotions, (len(own), 1)), own)
+        columns = jnp.unstack(edited.reshape(len(own), len(SHOWN), *image.shape[1:]), axis=1)
+        return (image, self.reconstruct(state, batch), *columns)
 
 
 def _repeat(tree: Any, count: int) -> Any:
@@ -365,6 +381,7 @@ def build(config, data: DataSpec) -> AuCycleGan:
         gen_every=config.gen_every,
         warm_up=config.warm_up,
         critic_noise=config.critic_noise,
+        difference=config.difference,
         ema_decay=config.ema_decay,
     )
 

@@ -117,8 +117,11 @@ class Editor(Protocol):
         """What the system takes pictures (B, S, S, C) in [0, 1] to show: controls (B, K)."""
         ...
 
-    def edit(self, state: TrainState, image: jax.Array, controls: jax.Array) -> jax.Array:
-        """Pictures (B, S, S, C) in [0, 1], made to show the controls (B, K); as large, and in [0, 1]."""
+    def edit(self, state: TrainState, image: jax.Array, controls: jax.Array, own: jax.Array | None = None) -> jax.Array:
+        """Pictures (B, S, S, C) in [0, 1], made to show the controls (B, K); as large, and in [0, 1].
+
+        `own` (B, K) are what they show, where it is known; a system that needs them takes `controls_of` otherwise.
+        """
         ...
 
 

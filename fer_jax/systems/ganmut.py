@@ -261,8 +261,9 @@ class Ganmut:
         """The points (B, D), held in [-1, 1], where the discriminator sees pictures (B, S, S, C) in [0, 1]."""
         return jnp.clip(self.judge(state.nets["disc"].params, self.picture(image)).points, *self.control_range)
 
-    def edit(self, state: TrainState, image: jax.Array, points: jax.Array) -> jax.Array:
-        """Pictures (B, S, S, C) in [0, 1] at points (B, D) -> as large, in [0, 1]."""
+    def edit(self, state: TrainState, image: jax.Array, points: jax.Array, own: jax.Array | None = None) -> jax.Array:
+        """Pictures (B, S, S, C) in [0, 1] at points (B, D) -> as large, in [0, 1]. `own` is not needed."""
+        del own
         gen = state.nets["gen"]
         drawn: Any = self.gen.apply({"params": gen.averaged, **gen.stats}, self.picture(image), points)
         return self.image(drawn)

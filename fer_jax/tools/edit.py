@@ -122,7 +122,8 @@ def edit(trained: common.Trained, picture: np.ndarray, wanted: Mapping[int, floa
     goal[list(wanted)] = list(wanted.values())
     share = np.linspace(0, 1, frames, dtype=np.float32)[:, None]
     way = ((1 - share) * start + share * goal).astype(np.float32)
-    drawn = np.asarray(runner.edit(state, np.repeat(picture[None], frames, 0), way))
+    pictures, own = np.repeat(picture[None], frames, 0), np.repeat(start[None], frames, 0)
+    drawn = np.asarray(runner.edit(state, pictures, way, own))
     for name, before, after in zip(system.controls, start, goal, strict=True):
         if before != after:
             logging.info("%s: %.2f -> %.2f", name, before, after)

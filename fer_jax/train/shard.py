@@ -86,7 +86,7 @@ class Runner:
 
     @functools.cached_property
     def edit(self):
-        """(state, pictures, controls) -> pictures, of an `Editor`; not split."""
+        """(state, pictures, controls, their own or nothing) -> pictures, of an `Editor`; not split."""
         assert isinstance(self.system, Editor)
         return jax.jit(self.system.edit, in_shardings=self.replicated, out_shardings=self.replicated)
 

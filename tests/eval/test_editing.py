@@ -36,7 +36,7 @@ def trial():
     return editing.Trial.of(sources, sources, ("a", "b", "c", "d"), aus, editing.typical_intensities(aus))
 
 
-def perfect(images, asked):
+def perfect(images, asked, own=None):
     flat = images.reshape(len(images), -1).copy()
     flat[:, :17] = asked
     return flat.reshape(images.shape)
@@ -58,6 +58,7 @@ def test_what_is_asked(trial):
     np.testing.assert_array_equal(
         trial.asked[others], trial.sources.reshape(4, -1)[:, :17][trial.source][others], "the others stay"
     )
+    np.testing.assert_array_equal(trial.own, trial.sources.reshape(4, -1)[:, :17][trial.source])
 
 
 def truth_of(trial):
@@ -73,7 +74,7 @@ def test_a_perfect_editor(trial):
 
 
 def test_no_editor(trial):
-    found = editing.measure(trial, lambda images, asked: images, Reads(), truth_of(trial))
+    found = editing.measure(trial, lambda images, asked, own: images, Reads(), truth_of(trial))
     wanted = np.mean([0.7, 1, 0.6, 0.7, 0.8, 0.4, 0.7, 0.7])
     assert found["changed_no_edit"] == pytest.approx(wanted, rel=1e-5)
     assert found["changed"] == pytest.approx(wanted, rel=1e-5)
@@ -88,7 +89,7 @@ def test_a_judge_that_sees_half_of_it_says_the_same_ratio(trial):
             seen = super().look(images)
             return seen._replace(aus=seen.aus / 2)
 
-    def half(images, asked):
+    def half(images, asked, own):
         return (images + perfect(images, asked)) / 2
 
     found = [editing.measure(trial, half, judge, truth_of(trial)) for judge in (Reads(), Weak())]
@@ -96,7 +97,7 @@ def test_a_judge_that_sees_half_of_it_says_the_same_ratio(trial):
 
 
 def test_an_editor_that_changes_all_units_leaks(trial):
-    def all_units(images, asked):
+    def all_units(images, asked, own):
         return perfect(images, np.broadcast_to(asked.max(1, keepdims=True), asked.shape))
 
     found = editing.measure(trial, all_units, Reads(), truth_of(trial))
@@ -104,7 +105,7 @@ def test_an_editor_that_changes_all_units_leaks(trial):
 
 
 def test_another_person_is_noticed(trial):
-    def stranger(images, asked):
+    def stranger(images, asked, own):
         return pictures(asked, seed=9)
 
     found = editing.measure(trial, stranger, Reads(), truth_of(trial))

@@ -296,6 +296,34 @@ def test_edits_are_in_range_and_of_each_target():
     assert seen.shape == (4, 17) and seen.min() >= 0 and seen.max() <= 1
 
 
+def test_an_edit_by_difference_adds_what_lies_between_two_drawings():
+    plain, made = system(difference=False), system(difference=True)
+    state, image = started(made), batch()["face"]["image"]
+    own, aus = jax.random.uniform(jax.random.key(0), (2, 4, 17))
+    np.testing.assert_allclose(made.edit(state, image, own, own), image, atol=1e-6)
+    asked, same = plain.edit(state, image, aus), plain.edit(state, image, own)
+    inside = (asked > 0) & (asked < 1) & (same > 0) & (same < 1)
+    expected = jnp.clip(image + asked - same, 0, 1)
+    np.testing.assert_allclose(made.edit(state, image, aus, own)[inside], expected[inside], atol=1e-5)
+    seen = made.controls_of(state, image)
+    np.testing.assert_allclose(made.edit(state, image, aus), made.edit(state, image, aus, seen), atol=1e-6)
+
+
+def test_the_difference_is_what_is_trained():
+    """Asked for their own units, pictures are their own fakes; the two drawings are still told apart."""
+    made, examples = system(difference=True, critic_noise=0.0), batch()
+    state, image = started(made), examples["face"]["image"]
+    gen, aus = state.nets["gen"], made.labels(examples["face"]["aus"])
+    fake, _ = made.translate(gen.params, gen.stats, image, aus, jnp.repeat(aus, 2, 0))
+    np.testing.assert_allclose(fake, jnp.repeat(image, 2, 0), atol=1e-5)
+    critic = state.nets["critic"].params
+    _, (terms, _) = made.gen_loss(gen.params, gen.stats, critic, image, aus, aus)
+    logits = made.judge(critic, image).aus
+    by_hand = (jax.nn.softplus(logits) - aus * logits).mean()  # cross entropy of the pictures themselves
+    assert float(terms["aus"]) == pytest.approx(float(by_hand), rel=1e-4) and terms["rec"] > 0.01
+    assert float(terms["smooth"]) == pytest.approx(0, abs=1e-5)
+
+
 def test_the_average_edits_where_there_is_one():
     made, examples = system(ema_decay=0.5), batch()
     state = started(made)
