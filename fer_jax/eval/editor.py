@@ -43,7 +43,8 @@ def figures(
     found: dict[str, Any] = {}
 
     def asked(images: np.ndarray, aus: np.ndarray, own: np.ndarray) -> np.ndarray:
-        return edit(images, *(np.asarray(system.controls_from({"aus": units})) for units in (aus, own)))
+        wanted, known = (np.asarray(system.controls_from({"aus": units})) for units in (aus, own))
+        return edit(images, wanted, known)
 
     positions = _spread(len(table), measures["pictures"])
     pictures = data.at(split, positions)
