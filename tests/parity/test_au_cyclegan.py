@@ -145,7 +145,7 @@ class Case:
         @jax.jit
         def run(nets, image, targets, mix):
             (params, stats), (critic, _) = nets["gen"], nets["critic"]
-            fake, _ = self.system.translate(params, stats, image, targets)
+            fake, _ = self.system.translate(params, stats, image, self.aus, targets)
             fake = fake[len(fake) // len(image) - 1 :: len(fake) // len(image)]
             judge = lambda x: self.system.judge(critic, x).adversarial  # noqa: E731
             mixed = mix * fake + (1 - mix) * image
@@ -164,7 +164,7 @@ class Case:
             au_loss = self.system.au_loss if kind == "wasserstein_gp" else "l1"
             system = dataclasses.replace(self.system, adversarial=kind, au_loss=au_loss, weights=weights)
             (params, stats), (critic, _) = nets["gen"], nets["critic"]
-            fake, first = system.translate(params, stats, image, targets[0])
+            fake, first = system.translate(params, stats, image, aus, targets[0])
             (total, terms), grads = jax.value_and_grad(system.critic_loss, has_aux=True)(
                 critic, image, aus, fake, targets[0], mix
             )
