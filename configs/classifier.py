@@ -8,6 +8,7 @@ python -m fer_jax.main --config=configs/classifier.py:augmented --config.data.st
 python -m fer_jax.main --config=configs/classifier.py:expanded --config.data.streams.face.generated.folder=DIR
 python -m fer_jax.main --config=configs/classifier.py:byol --config.init_from=WORKDIR  # of configs/byol.py
 python -m fer_jax.main --config=configs/classifier.py:compact          # 48 pixels, from nothing: the model that ships
+python -m fer_jax.main --config=configs/classifier.py:compact --config.init_from=shipped     # on from that model
 python -m fer_jax.main --config=configs/classifier.py:ferplus          # the same with FER+'s eight classes
 python -m fer_jax.main --config=configs/classifier.py:study            # a smaller one, for comparisons on two cores
 python -m fer_jax.main --config=configs/classifier.py:study_augmented --config.data.streams.face.generated.folder=DIR
@@ -39,7 +40,9 @@ def _published() -> ConfigDict:
     )
     config.norm = "none"  # of the pictures; or "imagenet", or "faces": by 0.5 and 0.25
     config.fine_tune = True  # False: feature extraction, the backbone's parameters stay
-    config.init_from = ""  # weights to start from: torchvision's of ImageNet (a file), or the workdir of a BYOL run
+    # Weights to start from: torchvision's of ImageNet (a file), the workdir of a BYOL run, what tools.pack wrote (.npz),
+    # or "shipped", the model in the package, which has the network of `:compact`.
+    config.init_from = ""
     config.loss = ConfigDict({"label_smoothing": 0.0, "votes": 0.0})  # votes: weight of FER+'s, beside the labels
     config.optim = ConfigDict(
         {
@@ -107,6 +110,7 @@ def _byol(config: ConfigDict) -> None:
 def _compact(config: ConfigDict) -> None:
     """The model that ships: see fer_jax/pretrained. It learns how FER+'s people voted beside the labels."""
     _small_faces(config)
+    config.model.width = 40
     config.loss.update(label_smoothing=0.05, votes=1.0)
     config.optim.lr = 0.06
     config.tta = "flip"

@@ -1,4 +1,4 @@
-"""The files of the FER2013 classifiers' reference, torchvision's of ImageNet, and BYOL workdirs <-> networks here.
+"""The files of the FER2013 classifiers' reference, torchvision's of ImageNet, and runs of ours <-> networks here.
 
 The reference saves {"net", "epoch", "optimizer", ...}; a bare state dict will do. ResNet-18, ResNet-34 and DenseNet-201
 with a linear head have a form there; the networks for 48 pixels and the head of two layers have none.
@@ -17,6 +17,7 @@ from fer_jax.interop.torch_names import Renames, export_tree, import_tree
 
 ENDINGS = (".pth", ".pt", ".pkl", ".tar")
 EXPORTED = "classifier.pth"
+SHIPPED = "shipped"  # init_from: the model in the package
 _STATE_DICT = "net"
 _PREFIX = "nn_model."  # of the reference's names; torchvision's have none
 
@@ -74,7 +75,10 @@ def write(folder: Path, variables: Mapping[str, Any]) -> list[Path]:
 
 
 def initial(config: Any, templates: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The backbone out of `config.init_from`: a file of torchvision's, or the workdir of a BYOL run.
+    """The backbone out of `config.init_from`.
+
+    That is a file of torchvision's, the workdir of a BYOL run, a file of `fer_jax.tools.pack`, or `SHIPPED` for the
+    model that the package holds.
 
     Args:
       config: of the system.
@@ -86,6 +90,8 @@ def initial(config: Any, templates: Mapping[str, Any] | None) -> dict[str, Any]:
     path, where = Path(config.init_from), f"config.init_from {config.init_from}"
     if path.is_dir():
         return _of_byol(path, config, where)
+    if path.suffix == ".npz" or config.init_from == SHIPPED:
+        return _of_packed(path, config, where)
     backbone = _known(config.model, where)
     tensors = {name: value for name, value in state_dict(path).items() if not name.startswith(("fc.", "classifier."))}
     dense = backbone.startswith("densenet")
@@ -103,7 +109,36 @@ def _of_byol(folder: Path, config: Any, where: str) -> dict[str, Any]:
 
     other = read_config(folder)
     if other.system != "byol":
-        raise UsageError(f"{where}: a run of {other.system}; needed is one of byol")
+        raise UsageError(f"{where}: a run of {other.system}; needed is one of byol, or what fer_jax.tools.pack writes")
+    _same_backbone(other, config, where)
+    net = open_workdir(folder, step=None).state.nets["net"]
+    return {
+        "net": {
+            "params": {"body": net.params["backbone"]},
+            "batch_stats": {"body": net.stats["batch_stats"]["backbone"]},
+        }
+    }
+
+
+def _of_packed(path: Path, config: Any, where: str) -> dict[str, Any]:
+    """The backbone of a packed classifier. Its head stays behind, as others' do: the new run may have other classes."""
+    from fer_jax.tools.common import PRETRAINED, open_pretrained
+
+    other = open_pretrained(PRETRAINED if config.init_from == SHIPPED else path)
+    if other.config.system != "classifier":
+        raise UsageError(f"{where}: weights of {other.config.system}; needed are a classifier's")
+    _same_backbone(other.config, config, where)
+    net = other.state.nets["net"]
+    return {
+        "net": {
+            "params": {"body": net.params["body"]},
+            "batch_stats": {"body": net.stats["batch_stats"]["body"]},
+        }
+    }
+
+
+def _same_backbone(other: Any, config: Any, where: str) -> None:
+    """Refuses weights of another run whose backbone, or what it saw, is not that of the config."""
     for field in ("backbone", "depths", "width"):
         have, want = other.model[field], config.model[field]
         if tuple([have] if isinstance(have, str | int) else have) != tuple(
@@ -112,13 +147,6 @@ def _of_byol(folder: Path, config: Any, where: str) -> dict[str, Any]:
             raise UsageError(f"{where}: another network; give --config.model.{field}={have} (it is {want})")
     if (other.data.channels, other.norm) != (config.data.channels, config.norm):
         raise UsageError(f"{where}: saw pictures of {other.data.channels} channels normalised by {other.norm!r}")
-    net = open_workdir(folder, step=None).state.nets["net"]
-    return {
-        "net": {
-            "params": {"body": net.params["backbone"]},
-            "batch_stats": {"body": net.stats["batch_stats"]["backbone"]},
-        }
-    }
 
 
 def _known(model: Any, where: str) -> str:

@@ -50,14 +50,19 @@ class Clock:
         self._since += seconds
 
     def report(self, step: int) -> dict[str, float]:
-        """examples_per_second and data_wait (share of the time) since the last report, eta_seconds."""
+        """examples_per_second and data_wait (share of the time) since the last report, eta_seconds.
+
+        The last goes by the slower of all steps so far, pauses included, and of those since the last report: most
+        systems start with steps that cost less than the others.
+        """
         now = time.monotonic()
         seconds, steps = max(now - self._since, 1e-9), step - self._step
         whole = (now - self._start) / max(step - self._started_at, 1)
+        slower = max(whole, seconds / max(steps, 1))
         figures = {
             "examples_per_second": steps * self._batch / seconds,
             "data_wait": min(self._waited / seconds, 1.0),
-            "eta_seconds": whole * (self._total - step),
+            "eta_seconds": slower * (self._total - step),
         }
         self._since, self._step, self._waited = now, step, 0.0
         return figures

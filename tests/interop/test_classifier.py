@@ -12,6 +12,7 @@ from fer_jax.interop import byol, classifier
 from fer_jax.interop.torch_file import load_state_dict, save_state_dict
 from fer_jax.interop.weights import variables
 from fer_jax.systems.base import DataSpec
+from fer_jax.tools.common import open_pretrained
 from fer_jax.train.shard import Runner
 
 SPEC = DataSpec(32, 3, 5, {"expression": tuple("abcdefg")})
@@ -76,3 +77,17 @@ def test_what_has_no_form_there(tmp_path):
     other.model.backbone = "densenet201"
     with pytest.raises(UsageError, match="give --config.model.backbone=resnet18"):
         classifier.read(tmp_path, other, templates)
+
+
+def test_packed_weights_start_a_classifier(tmp_path):
+    config = configs.get_config("compact").unlock()
+    config.init_from = classifier.SHIPPED
+    assert set(classifier.initial(config, None)["net"]["params"]) == {"body"}  # the head may be of other classes
+    shipped = open_pretrained().state.nets["net"]
+    same(classifier.initial(config, {})["net"]["batch_stats"]["body"], shipped.stats["batch_stats"]["body"])
+    config.init_from = str(tmp_path / "mine.npz")
+    with pytest.raises(UsageError, match="cannot be read as packed weights"):
+        classifier.initial(config, None)
+    config.init_from, config.model.width = classifier.SHIPPED, 16
+    with pytest.raises(UsageError, match="another network; give --config.model.width=40"):
+        classifier.initial(config, None)
