@@ -6,7 +6,7 @@ the split's real pictures that show it.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,8 @@ def figures(
       data: of the run.
       split: whose pictures are edited.
       measures: `config.measures`: "sources", "pictures", "judge", "inception" and "form".
-      final: more sources, and intensities.
+      final: more sources, intensities, and "edit_seen": what "edit" measures, where nobody tells the editor what the
+        sources show. It asks the system itself, and for what it says of the units that are not to change.
     """
     system = runner.system
     assert isinstance(system, Editor)
@@ -42,17 +43,14 @@ def figures(
     looker = recogniser.load(measures["judge"], "config.measures.judge", table.records.name)
     found: dict[str, Any] = {}
 
-    def asked(images: np.ndarray, aus: np.ndarray, own: np.ndarray) -> np.ndarray:
-        wanted, known = (np.asarray(system.controls_from({"aus": units})) for units in (aus, own))
-        return edit(images, wanted, known)
-
     positions = _spread(len(table), measures["pictures"])
     pictures = data.at(split, positions)
-    edit = functools.partial(_edit, runner, state)
+    edit = functools.partial(_batched, functools.partial(runner.edit, state))
     emotions = {name: np.asarray(values, np.float32) for name, values in system.emotions(state).items()}
     count = _FINAL_SOURCES if final else measures["sources"]
     if rendered and "aus" in table.labels and system.controls == editing.UNITS:
-        found |= _of_units(data, split, count, asked)
+        told, unaided = ways(runner, state)
+        found |= _of_units(data, split, count, {"edit": told} | ({"edit_seen": unaided} if final else {}))
     chosen = _spread(len(table), count)
     others = _partners(data, split, chosen) if isinstance(looker, judge.Judge) and rendered else None
     sources = data.at(split, chosen)["image"]
@@ -66,6 +64,26 @@ def figures(
         real = {name: np.all(there[:, wanted > 0], axis=1) for name, wanted in emotions.items()}
         found["distance"] = distances(network, pictures["image"], real, edit, emotions)
     return found
+
+
+def ways(runner: Runner, state: TrainState) -> tuple[editing.KnowingEdit, editing.KnowingEdit]:
+    """The editor for single units, told what the pictures show, and going by what it sees in them.
+
+    The second leaves the units that are not to change as they are seen, not as they are.
+    """
+    system: Any = runner.system
+    edit = functools.partial(runner.edit, state)
+
+    def told(images: np.ndarray, aus: np.ndarray, own: np.ndarray) -> np.ndarray:
+        wanted, known = (np.asarray(system.controls_from({"aus": units})) for units in (aus, own))
+        return _batched(edit, images, wanted, known)
+
+    def unaided(images: np.ndarray, aus: np.ndarray, own: np.ndarray) -> np.ndarray:
+        wanted, known = (np.asarray(system.controls_from({"aus": units})) for units in (aus, own))
+        shown = _batched(functools.partial(runner.controls_of, state), images)
+        return _batched(edit, images, np.where(wanted == known, shown, wanted), shown)
+
+    return told, unaided
 
 
 def distances(
@@ -125,13 +143,14 @@ def grid(
     for control in range(len(system.controls)):
         wanted[control, :, control] = values
     wanted = wanted.reshape(-1, len(own))
-    drawn = _edit(runner, state, np.repeat(source["image"], len(wanted), 0), wanted, np.tile(own, (len(wanted), 1)))
+    pictures, owns = np.repeat(source["image"], len(wanted), 0), np.tile(own, (len(wanted), 1))
+    drawn = _batched(functools.partial(runner.edit, state), pictures, wanted, owns)
     columns = drawn.reshape(len(system.controls), steps, *drawn.shape[1:])
     return dict(zip(system.controls, columns, strict=True)), values
 
 
-def _of_units(data: Data, split: str, count: int, edit: editing.KnowingEdit) -> dict[str, Any]:
-    """Figures of single units, see `editing.measure`."""
+def _of_units(data: Data, split: str, count: int, ways: Mapping[str, editing.KnowingEdit]) -> dict[str, Any]:
+    """Figures of single units by each way of editing, see `editing.measure`."""
     table = data.tables[data.config.evaluate][split]
     positions = _spread(len(table), count)
     source = data.at(split, positions)
@@ -141,7 +160,7 @@ def _of_units(data: Data, split: str, count: int, edit: editing.KnowingEdit) -> 
     )
     options = data.config.streams[data.config.evaluate].options
     truth = editing.true_edits(trial, options.get("seed", 0), data.config.image_size)
-    return {"edit": editing.measure(trial, edit, judge.load(), truth)}
+    return {name: editing.measure(trial, edit, judge.load(), truth) for name, edit in ways.items()}
 
 
 def _partners(data: Data, split: str, positions: np.ndarray) -> np.ndarray:
@@ -162,22 +181,13 @@ def _spread(total: int, count: int) -> np.ndarray:
     return np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
 
 
-def _edit(
-    runner: Runner,
-    state: TrainState,
-    images: np.ndarray,
-    controls: np.ndarray,
-    own: np.ndarray | None = None,
-    batch: int = 32,
-) -> np.ndarray:
-    """The editor on any number of pictures, in batches of one size."""
-    given = [controls] if own is None else [controls, own]
+def _batched(function: Callable[..., Any], *arrays: np.ndarray, batch: int = 32) -> np.ndarray:
+    """A jitted function of rows, on any number of them, in batches of one size."""
     parts = []
-    for start in range(0, len(images), batch):
-        count = min(batch, len(images) - start)
+    for start in range(0, len(arrays[0]), batch):
+        count = min(batch, len(arrays[0]) - start)
         rows = start + np.resize(np.arange(count), batch)  # the rest is filled up with the first ones
-        drawn = runner.edit(state, images[rows], *(values[rows].astype(np.float32) for values in given))
-        parts.append(np.asarray(drawn)[:count])
+        parts.append(np.asarray(function(*(values[rows].astype(np.float32) for values in arrays)))[:count])
     return np.concatenate(parts)
 
 

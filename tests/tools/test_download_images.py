@@ -29,8 +29,7 @@ QUICK = Limits(timeout=0.5, total=1.0, max_bytes=20_000)
 
 def encoded(kind="JPEG", size=(20, 16), seed=0):
     values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(values).save(buffer, kind)
+    Image.fromarray(values).save(buffer := io.BytesIO(), kind)
     return buffer.getvalue()
 
 
