@@ -151,6 +151,8 @@ class AuCycleGan:
             terms["aus"] = AU_LOSSES[self.au_loss](*both)
         else:
             terms["aus"] = AU_LOSSES[self.au_loss](real.aus, aus)
+            if noise is not None:  # without it too, since that is how pictures are read in use; the pass is made anyway
+                terms["aus"] += AU_LOSSES[self.au_loss](self.judge(params, image).aus, aus)
         if self.weights.critic_sources:
             terms["sources"] = AU_LOSSES[self.au_loss](faked.aus, _repeat(aus, len(fake) // len(image)))
         if self.adversarial == "wasserstein_gp":
