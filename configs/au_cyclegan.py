@@ -48,7 +48,6 @@ def _published() -> ConfigDict:
             "attention": 0,  # n > 0: self-attention on the map of the n-th layer; not in the published system
             "mask": False,  # the generator also says how much of the input stays; not in the published system
             "warp": False,  # it moves parts of the input, as an expression does with a face; likewise
-            "resize": False,  # maps are enlarged bilinearly, without the checks of transposed convolutions; likewise
             # early and keras:
             "kernels": (6, 6, 6, 6),
             "strides": (3, 2, 2, 2),
@@ -92,9 +91,9 @@ def _published() -> ConfigDict:
     # > 0: deviation of noise, behind a slight blur, through which the critic looks for AUs; without, it can be told one
     # by a few pixels that nobody would notice.
     config.critic_noise = 0.0
-    # The picture is changed by what lies between two drawings, of the AUs asked and of its own: what is amiss in both
-    # does no harm.
-    config.difference = False
+    # > 0: the picture is changed by what lies between two drawings, of the AUs asked and of its own: what is amiss in
+    # both does no harm. In use it is taken so many times: generators do less than is asked, more than 1 comes nearer.
+    config.difference = 0.0
     config.ema_decay = 0.0  # > 0: moving average of the generator for editing and samples
     # What evaluation looks at beside the system's own figures: so many faces are edited during a run; judge says which
     # emotions are seen in them, a run that recognises them ("" = the package's own, the face judge for rendered faces,
@@ -222,17 +221,16 @@ def _tiny(config: ConfigDict) -> None:
     Departures from e8, since some thousand steps must do, in which its critic learns neither units nor fakes: the
     critic learns the units first, looks for them through noise, and learns what a fake's source showed too; a
     non-saturating loss; intensities instead of presence; a generator that moves parts of the picture and says what of
-    it stays, with connections at every size and without transposed convolutions; edits by the difference of two
-    drawings.
+    it stays, with connections at every size; edits by the difference of two drawings.
     """
     _at_48(config)
-    config.model.update(warp=True, resize=True, shortcut_layers=3, inject_layers=3)
+    config.model.update(warp=True, shortcut_layers=3, inject_layers=3)
     config.loss.update(adversarial="non_saturating", critic_aus=4.0, critic_sources=4.0, gen_aus=90.0, gen_smooth=1.0)
     config.aus.threshold = 0.0
     config.optim.update(lr=1e-3, decay_steps=1000)
     config.warm_up = 2000
     config.critic_noise = 0.05
-    config.difference = True
+    config.difference = 1.35
     config.run.update(steps=3500, eval_every=3500, sample_every=3500)  # nothing is drawn before
 
 

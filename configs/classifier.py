@@ -40,7 +40,7 @@ def _published() -> ConfigDict:
     )
     config.norm = "none"  # of the pictures; or "imagenet", or "faces": by 0.5 and 0.25
     config.fine_tune = True  # False: feature extraction, the backbone's parameters stay
-    # Weights to start from: torchvision's of ImageNet (a file), the workdir of a BYOL run, what tools.pack wrote (.npz),
+    # Weights to start from: torchvision's of ImageNet (a file), the workdir of a BYOL run, a file of tools.pack (.npz),
     # or "shipped", the model in the package, which has the network of `:compact`.
     config.init_from = ""
     config.loss = ConfigDict({"label_smoothing": 0.0, "votes": 0.0})  # votes: weight of FER+'s, beside the labels

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from fer_jax.data.faces.model import AU_NUMBERS
 
+KINDS = ("random", "complement", "partial")
 EMOTION_AUS = {
     "joy": (6, 12),
     "sadness": (1, 4, 15),

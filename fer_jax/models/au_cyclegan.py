@@ -26,7 +26,7 @@ from fer_jax.models.layers import (
     InstanceNorm,
     flatten_channels_first,
 )
-from fer_jax.models.warp import MovingHead, enlarged
+from fer_jax.models.warp import MovingHead
 
 Maps = tuple[Any, ...]  # the picture, then what each layer of the encoder makes of it
 
@@ -67,9 +67,8 @@ class Unit(nn.Module):
     """Convolution, norm, activation. (B, H, W, I) -> (B, H', W', features).
 
     Given a `size`, the transposed convolution onto a map of that side: what is lacking is padded at the bottom and
-    right; or with `resize` a 3 x 3 convolution whose result is enlarged bilinearly, which leaves no checks and costs a
-    quarter of what it does after enlarging. No bias before a norm unless `bias` says so: it has no effect. An instance
-    norm turns a 1 x 1 map into its shift, whatever the picture; `fixed` leaves it out there.
+    right. No bias before a norm unless `bias` says so: it has no effect. An instance norm turns a 1 x 1 map into its
+    shift, whatever the picture; `fixed` leaves it out there.
     """
 
     features: int
@@ -82,7 +81,6 @@ class Unit(nn.Module):
     affine: bool = True
     scheme: str = "torch"
     fixed: bool = False
-    resize: bool = False
     dtype: jnp.dtype | None = None
 
     @nn.compact
@@ -97,8 +95,6 @@ class Unit(nn.Module):
         fields |= {"dtype": self.dtype, "name": "conv", **INITS[self.scheme]}
         if size is None:
             x = Conv(self.features, self.kernel, **fields)(x)
-        elif self.resize:
-            x = Conv(self.features, 3, **(fields | {"stride": 1, "padding": 1}))(x)
         else:
             reached = (x.shape[1] - 1) * self.stride - 2 * self.padding + self.kernel
             x = ConvTranspose(self.features, self.kernel, output_padding=size - reached, **fields)(x)
@@ -106,8 +102,7 @@ class Unit(nn.Module):
             x = BatchNorm(name="norm")(x, train=train)
         elif self.norm == "instancenorm" and not (self.fixed and x.shape[1] == 1):
             x = InstanceNorm(affine=self.affine, name="norm")(x)
-        x = ACTIVATIONS[self.activation](x)
-        return x if size is None or not self.resize else enlarged(x, size)
+        return ACTIVATIONS[self.activation](x)
 
 
 class Head(nn.Module):
@@ -149,8 +144,7 @@ class Generator(nn.Module):
     Not in the published network: `attention` n > 0 puts self-attention on the decoder's map that has the side of the
     encoder's n-th layer's. `mask` is GANimation's head (Pumarola et al., ECCV 2018): beside a colour picture, tanh as
     without it, one channel A in (0, 1) says how much of the input stays: (1 - A) * colour + A * input. `warp` puts
-    `MovingHead` in the place of the last layer. `resize` enlarges maps as `Unit` says instead of by transposed
-    convolutions.
+    `MovingHead` in the place of the last layer.
     """
 
     channels: int = 3
@@ -165,15 +159,13 @@ class Generator(nn.Module):
     attention: int = 0
     mask: bool = False
     warp: bool = False
-    resize: bool = False
     dtype: jnp.dtype | None = None
 
     def setup(self):
         features = widths(self.width, self.layers, self.max_width)
         self.enc = [Unit(n, norm=self.norm, activation=self.activation, dtype=self.dtype) for n in features]
-        fields: dict[str, Any] = {"resize": self.resize, "dtype": self.dtype}
-        inner = [Unit(n, norm=self.norm, activation=self.decoder_activation, **fields) for n in features[:0:-1]]
-        self.dec = inner if self.warp else [*inner, Unit(self.channels + self.mask, **fields)]
+        inner = [Unit(n, norm=self.norm, activation=self.decoder_activation, dtype=self.dtype) for n in features[:0:-1]]
+        self.dec = inner if self.warp else [*inner, Unit(self.channels + self.mask, dtype=self.dtype)]
         if self.attention:
             self.attend = SelfAttention(dtype=self.dtype)
         if self.warp:

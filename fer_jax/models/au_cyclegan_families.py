@@ -2,7 +2,7 @@
 
 "general" are e7 to e9 and what their constructor can make beside, "early" e5 and e6, "keras" e1 to e4. Each takes the
 fields that it knows: layers, max_width, shortcut_layers, inject_layers, the norms and activations, attention, mask and
-resize are for the first, kernels, strides and scheme (of initialisation) for the others, fixed for "early".
+warp are for the first, kernels, strides and scheme (of initialisation) for the others, fixed for "early".
 """
 
 from typing import Any
@@ -40,7 +40,6 @@ def networks(
             "decoder_activation",
             "mask",
             "warp",
-            "resize",
         )
         judging: dict[str, Any] = {name: fields[f"critic_{name}"] for name in ("norm", "activation")}
         judging |= {name: fields[name] for name in ("hidden", "hidden_activation")}
@@ -67,8 +66,8 @@ def _check_fields(fields: Any) -> None:
     for name, names in known.items():
         if fields[name] not in names:
             raise UsageError(f"config.model.{name}: {fields[name]!r} is not one of {', '.join(names)}")
-    if fields.family != "general" and (fields.attention or fields.mask or fields.warp or fields.resize):
-        raise UsageError("config.model.attention, mask, warp and resize are for config.model.family=general")
+    if fields.family != "general" and (fields.attention or fields.mask or fields.warp):
+        raise UsageError("config.model.attention, mask and warp are for config.model.family=general")
     if fields.warp and fields.mask:
         raise UsageError("config.model.warp and mask: either; the former has a mask of its own")
     if not 0 <= fields.attention < fields.layers:

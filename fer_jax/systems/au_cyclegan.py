@@ -24,10 +24,10 @@ import optax
 from flax import linen as nn
 
 from fer_jax.data.faces.model import AU_NUMBERS
-from fer_jax.errors import UsageError
+from fer_jax.errors import UsageError, check_choices
 from fer_jax.losses.action_units import AU_LOSSES, LossWeights, read
 from fer_jax.losses.adversarial import ADVERSARIAL, gradient_penalty
-from fer_jax.losses.au_targets import EMOTION_AUS, Targets, emotion_vector
+from fer_jax.losses.au_targets import EMOTION_AUS, KINDS, Targets, emotion_vector
 from fer_jax.losses.diff_augment import through_noise
 from fer_jax.losses.reconstruction import l1, total_variation
 from fer_jax.models import au_cyclegan_families as families
@@ -76,7 +76,8 @@ class AuCycleGan:
       threshold: above 0, AUs are presence labels, 1 from this share of the largest value on.
       warm_up: steps at the start in which the critic learns the AUs of pictures and nothing else happens.
       critic_noise: deviation of normal noise, behind a slight blur, through which the critic looks for AUs.
-      difference: an edit is the picture and what lies between the two that are drawn of the AUs asked and of its own.
+      difference: above 0, an edit is the picture and so much of what lies between two drawings, of the AUs asked and of
+        its own; all of it in training.
       ema_decay: above 0, a moving average of the generator edits and samples.
     """
 
@@ -94,7 +95,7 @@ class AuCycleGan:
     gen_every: int = 1
     warm_up: int = 0  # not in the published system
     critic_noise: float = 0.0  # likewise
-    difference: bool = False  # likewise
+    difference: float = 0.0  # likewise
     ema_decay: float = 0.0  # likewise
 
     def init(self, key: jax.Array) -> TrainState:
@@ -151,7 +152,7 @@ class AuCycleGan:
             terms["aus"] = AU_LOSSES[self.au_loss](*both)
         else:
             terms["aus"] = AU_LOSSES[self.au_loss](real.aus, aus)
-            if noise is not None:  # without it too, since that is how pictures are read in use; the pass is made anyway
+            if noise is not None:  # without it too, as pictures are read in use; the pass is made anyway
                 terms["aus"] += AU_LOSSES[self.au_loss](self.judge(params, image).aus, aus)
         if self.weights.critic_sources:
             terms["sources"] = AU_LOSSES[self.au_loss](faked.aus, _repeat(aus, len(fake) // len(image)))
@@ -199,9 +200,15 @@ class AuCycleGan:
             fake = self.changed(image, fake, again)
         return fake, stats
 
-    def changed(self, image: jax.Array, drawn: jax.Array, again: jax.Array) -> jax.Array:
-        """The edits (n * B, ...) of pictures, given what is drawn of other AUs and again of their own."""
-        return drawn + _repeat(image - again, len(drawn) // len(image)) if self.difference else drawn
+    def changed(self, image: jax.Array, drawn: jax.Array, again: jax.Array, share: float = 1.0) -> jax.Array:
+        """The edits (n * B, ...) of pictures, given what is drawn of other AUs and again of their own.
+
+        `share` of what lies between the two is taken, if edits are made by difference.
+        """
+        if not self.difference:
+            return drawn
+        image, again = (_repeat(x, len(drawn) // len(image)) for x in (image, again))
+        return image + share * (drawn - again)
 
     # ---- updates ----
 
@@ -286,7 +293,7 @@ class AuCycleGan:
         drawn = self._drawn(state, image, aus)
         if self.difference:
             again = self._drawn(state, image, self.controls_of(state, image) if own is None else own)
-            drawn = self.changed(image, drawn, again)
+            drawn = self.changed(image, drawn, again, self.difference)
         return jnp.clip(drawn, 0, 1)
 
     def reconstruct(self, state: TrainState, batch: Batch) -> jax.Array:
@@ -354,7 +361,10 @@ def build(config, data: DataSpec) -> AuCycleGan:
     Raises:
       UsageError: an unknown name, or networks that the pictures are too small for.
     """
-    _check_names(config)
+    choices = {"loss.adversarial": tuple(ADVERSARIAL), "loss.aus": tuple(AU_LOSSES), "targets.kind": KINDS}
+    check_choices(config, choices)
+    if min(config.gen_every, config.targets.draws) < 1:
+        raise UsageError("config.gen_every and config.targets.draws must be 1 or more")
     dtype = optim.compute_dtype(config.precision)
     gen, critic = families.networks(config.model, data.image_size, data.channels, len(AU_NUMBERS), dtype)
     rates, weights = config.optim, config.loss.to_dict()
@@ -386,17 +396,3 @@ def build(config, data: DataSpec) -> AuCycleGan:
         difference=config.difference,
         ema_decay=config.ema_decay,
     )
-
-
-def _check_names(config) -> None:
-    """The names and numbers that are not the networks'."""
-    known = {
-        "loss.adversarial": (config.loss.adversarial, tuple(ADVERSARIAL)),
-        "loss.aus": (config.loss.aus, tuple(AU_LOSSES)),
-        "targets.kind": (config.targets.kind, ("random", "complement", "partial")),
-    }
-    for field, (value, names) in known.items():
-        if value not in names:
-            raise UsageError(f"config.{field}: {value!r} is not one of {', '.join(names)}")
-    if min(config.gen_every, config.targets.draws) < 1:
-        raise UsageError("config.gen_every and config.targets.draws must be 1 or more")

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fer_jax.errors import UsageError
+from fer_jax.errors import UsageError, check_choices
 from fer_jax.eval.metrics import probe
 from fer_jax.losses.byol import negative_cosine
 from fer_jax.models import classifier
@@ -125,12 +125,7 @@ def build(config, data: DataSpec) -> ByolSystem:
       UsageError: an unknown backbone or norm, or a value out of range.
     """
     model = config.model
-    for field, value, known in (
-        ("model.backbone", model.backbone, classifier.BACKBONES),
-        ("norm", config.norm, tuple(NORMS)),
-    ):
-        if value not in known:
-            raise UsageError(f"config.{field}: {value!r} is not one of {', '.join(known)}")
+    check_choices(config, {"model.backbone": classifier.BACKBONES, "norm": tuple(NORMS)})
     if not 0 <= config.momentum < 1:
         raise UsageError(f"config.momentum: {config.momentum} is not in [0, 1)")
     fields = {**model.to_dict(), "depths": tuple(model.depths)}

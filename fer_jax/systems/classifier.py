@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fer_jax.errors import UsageError
+from fer_jax.errors import UsageError, check_choices
 from fer_jax.eval.crops import CROPS, crops
 from fer_jax.eval.metrics import classification
 from fer_jax.losses.classification import cross_entropy, vote_cross_entropy
@@ -156,9 +156,8 @@ def optimiser(config: Any, data: DataSpec) -> optax.GradientTransformation:
       UsageError: an unknown optimiser or schedule, or a value out of range.
     """
     rate, epoch = config.optim, max(data.steps_per_epoch, 1)
-    for field, known in (("kind", ("adam", "sgd")), ("schedule", ("cosine", "cosine_steps", "step", "constant"))):
-        if rate[field] not in known:
-            raise UsageError(f"config.optim.{field}: {rate[field]!r} is not one of {', '.join(known)}")
+    schedules = ("cosine", "cosine_steps", "step", "constant")
+    check_choices(config, {"optim.kind": ("adam", "sgd"), "optim.schedule": schedules})
     lr: float | optax.Schedule = rate.lr
     if rate.schedule.startswith("cosine"):
         every = epoch if rate.schedule == "cosine" else 1
@@ -188,10 +187,7 @@ def build(config, data: DataSpec) -> Classifier:
     """
     model = config.model
     known = {"model.backbone": models.BACKBONES, "model.head": models.HEADS, "norm": tuple(NORMS), "tta": CROPS}
-    for field, names in known.items():
-        part = config[field.removeprefix("model.")] if "." not in field else model[field.partition(".")[2]]
-        if part not in names:
-            raise UsageError(f"config.{field}: {part!r} is not one of {', '.join(names)}")
+    check_choices(config, known)
     if not 0 <= config.loss.label_smoothing < 1 or config.loss.votes < 0:
         raise UsageError("config.loss: label_smoothing must be in [0, 1) and votes not below 0")
     tx = optimiser(config, data)

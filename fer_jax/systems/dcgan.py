@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fer_jax.errors import UsageError
+from fer_jax.errors import UsageError, check_choices
 from fer_jax.losses.adversarial import binary_cross_entropy
 from fer_jax.losses.diff_augment import KINDS, augment
 from fer_jax.models import dcgan as models
@@ -244,8 +244,7 @@ def build(config, data: DataSpec) -> Dcgan:
         raise UsageError(
             f"config.data.batch_size: {config.data.batch_size} is too few: the statistics of a batch need 2 pictures"
         )
-    if model.norm not in models.NORMS:
-        raise UsageError(f"config.model.norm: {model.norm!r} is not one of {', '.join(models.NORMS)}")
+    check_choices(config, {"model.norm": models.NORMS})
     if unknown := [kind for kind in config.augment if kind not in KINDS]:
         raise UsageError(f"config.augment: {unknown[0]!r} is not one of {', '.join(KINDS)}")
     if model.conditional and "expression" not in data.classes:

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 from absl import logging
 
-from fer_jax.errors import UsageError
+from fer_jax.errors import UsageError, check_choices
 from fer_jax.eval.metrics import agreement, classification
 from fer_jax.interop import correlation, glove
 from fer_jax.losses.agreement import ccc_loss
@@ -230,11 +230,8 @@ def build(config, data: DataSpec) -> EmotionGcn:
       UsageError: an unknown kind or backbone, or what the parts of the config refuse.
     """
     model, classes = config.model, data.classes["expression"]
-    for field, known in (("kind", models.KINDS), ("backbone", models.BACKBONES)):
-        if model[field] not in known:
-            raise UsageError(f"config.model.{field}: {model[field]!r} is not one of {', '.join(known)}")
-    if config.loss.ccc not in ("mixed", "standard"):
-        raise UsageError(f"config.loss.ccc: {config.loss.ccc!r} is not one of mixed, standard")
+    known = {"model.kind": models.KINDS, "model.backbone": models.BACKBONES, "loss.ccc": ("mixed", "standard")}
+    check_choices(config, known)
     depths, size = tuple(model.depths), data.image_size
     if model.backbone == "bregnext" and size % (multiple := 2 ** (len(depths or BREGNEXT_50) - 1)):
         # Its skip cannot halve odd sides.

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fer_jax.errors import UsageError
+from fer_jax.errors import UsageError, check_choices
 from fer_jax.eval.metrics import classification
 from fer_jax.losses.adversarial import ADVERSARIAL, gradient_penalty, r1_penalty
 from fer_jax.losses.classification import cross_entropy
@@ -360,7 +360,7 @@ def build(config, data: DataSpec) -> Ganmut:
 
 
 def _check(config, data: DataSpec) -> None:
-    known: dict[str, tuple[Any, ...]] = {
+    choices: dict[str, tuple[Any, ...]] = {
         "model.space": models.SPACES,
         "model.dimensions": (2, 3),
         "penalty": PENALTIES,
@@ -368,10 +368,7 @@ def _check(config, data: DataSpec) -> None:
         "cycle": CYCLES,
         "optim.decay": schedule.DECAYS,
     }
-    flat = {**config, **{f"model.{k}": v for k, v in config.model.items()}, "optim.decay": config.optim.decay}
-    for field, choices in known.items():
-        if flat[field] not in choices:
-            raise UsageError(f"config.{field}: {flat[field]!r} is not one of {', '.join(map(str, choices))}")
+    check_choices(config, choices)
     if config.n_critic < 1:
         raise UsageError(f"config.n_critic: {config.n_critic}; give 1 or more")
     unit = max(4, 2**config.model.stages)

@@ -14,7 +14,6 @@ from fer_jax.models.au_cyclegan import Critic, Generator, Unit, drawn, join
 from fer_jax.models.au_cyclegan_early import EarlyCritic, EarlyGenerator
 from fer_jax.models.au_cyclegan_families import networks
 from fer_jax.models.au_cyclegan_keras import KerasCritic, KerasGenerator, PictureNorm
-from fer_jax.models.warp import enlarged
 
 SMALL = {"kernels": (6, 5, 6), "strides": (3, 2, 2)}  # 48 pixels -> a map of one
 FOURS = {"kernels": (4, 4, 4), "strides": (2, 2, 2)}
@@ -189,26 +188,13 @@ def test_the_mask_keeps_the_picture_where_it_is_one():
 
 def test_the_head_that_moves_has_the_place_of_the_last_layer():
     x, aus = jax.random.uniform(jax.random.key(0), (2, 16, 16, 3)), jnp.zeros((2, 17))
-    gen = Generator(width=4, layers=2, warp=True, resize=True, inject_layers=2)
+    gen = Generator(width=4, layers=2, warp=True, inject_layers=2)
     variables = dict(start(gen, x, aus, train=False))
     assert {"head", "dec_0"} <= set(variables["params"]) and "dec_1" not in variables["params"]
     assert np.abs(gen.apply(variables, x, aus, train=False) - x).mean() < 0.4
-    variables["params"] = jax.tree.map(lambda leaf: leaf + 0.01, variables["params"])
+    variables["params"] = jax.tree.map(lambda leaf: leaf + 0.05, variables["params"])
     one, other = (gen.apply(variables, x, units, train=False) for units in (aus, aus + 1))
     assert np.abs(one - other).max() > 1e-3
-
-
-def test_resize_has_no_transposed_convolution():
-    x, aus = jnp.zeros((1, 16, 16, 3)), jnp.zeros((1, 17))
-    for resize, kernel in ((True, (3, 3)), (False, (4, 4))):
-        params = start(Generator(width=4, layers=3, resize=resize), x, aus, train=False)["params"]
-        leaves = jax.tree.leaves([params[f"dec_{i}"] for i in range(3)])
-        assert {leaf.shape[:2] for leaf in leaves if leaf.ndim == 4} == {kernel}
-    unit = Unit(2, resize=True, activation="relu")
-    maps = jax.random.normal(jax.random.key(0), (1, 4, 4, 3))
-    variables = unit.init(jax.random.key(1), maps, size=8)
-    low = unit.apply(variables, maps, size=4)
-    np.testing.assert_allclose(unit.apply(variables, maps, size=8), enlarged(low, 8), atol=1e-6)
 
 
 def test_action_units_are_tiled_after_the_map():

@@ -297,7 +297,7 @@ def test_edits_are_in_range_and_of_each_target():
 
 
 def test_an_edit_by_difference_adds_what_lies_between_two_drawings():
-    plain, made = system(difference=False), system(difference=True)
+    plain, made, more = (system(difference=share) for share in (0.0, 1.0, 1.5))
     state, image = started(made), batch()["face"]["image"]
     own, aus = jax.random.uniform(jax.random.key(0), (2, 4, 17))
     np.testing.assert_allclose(made.edit(state, image, own, own), image, atol=1e-6)
@@ -305,13 +305,15 @@ def test_an_edit_by_difference_adds_what_lies_between_two_drawings():
     inside = (asked > 0) & (asked < 1) & (same > 0) & (same < 1)
     expected = jnp.clip(image + asked - same, 0, 1)
     np.testing.assert_allclose(made.edit(state, image, aus, own)[inside], expected[inside], atol=1e-5)
+    expected = jnp.clip(image + 1.5 * (asked - same), 0, 1)
+    np.testing.assert_allclose(more.edit(state, image, aus, own)[inside], expected[inside], atol=1e-5)
     seen = made.controls_of(state, image)
     np.testing.assert_allclose(made.edit(state, image, aus), made.edit(state, image, aus, seen), atol=1e-6)
 
 
 def test_the_difference_is_what_is_trained():
     """Asked for their own units, pictures are their own fakes; the two drawings are still told apart."""
-    made, examples = system(difference=True, critic_noise=0.0), batch()
+    made, examples = system(difference=1.5, critic_noise=0.0), batch()
     state, image = started(made), examples["face"]["image"]
     gen, aus = state.nets["gen"], made.labels(examples["face"]["aus"])
     fake, _ = made.translate(gen.params, gen.stats, image, aus, jnp.repeat(aus, 2, 0))
