@@ -230,7 +230,7 @@ def _tiny(config: ConfigDict) -> None:
     config.optim.update(lr=1e-3, decay_steps=1000)
     config.warm_up = 2000
     config.critic_noise = 0.05
-    config.difference = 1.35
+    config.difference = 1.2
     config.run.update(steps=3500, eval_every=3500, sample_every=3500)  # nothing is drawn before
 
 

@@ -7,6 +7,7 @@ does not know such faces is noticed by that.
 """
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -39,13 +40,50 @@ def figures(runner: Runner, state: TrainState, data: Data, split: str, measures:
     """
     system = runner.system
     assert isinstance(system, Generator)
-    table = data.tables[system.generates][split]
-    looker = recogniser.load(measures["judge"], "config.measures.judge", table.records.name)
-    positions = np.unique(np.linspace(0, len(table) - 1, min(measures["pictures"], len(table))).round().astype(int))
+    positions = _positions(data, system.generates, split, measures)
     asked, names = _classes(data, system, split, positions)
-    count = measures["final_samples"] if final else measures["samples"]
-    labels = np.resize(asked, count)
+    labels = np.resize(asked, measures["final_samples"] if final else measures["samples"])
     samples = drawn(runner, state, labels)
+    return _compared(samples, labels, (data, system.generates, split, positions), (asked, names), measures)
+
+
+def pooled(networks: Mapping[str, tuple[Runner, TrainState]], data: Data, split: str, measures: Any) -> dict[str, Any]:
+    """The figures of one generator for each class, taken together, as `figures` has those of one that draws by class.
+
+    Args:
+      networks: class -> the generator's runner and state; all classes of the data set.
+      data: of all classes.
+      split: whose real pictures are compared with.
+      measures: as for `figures`; `final_samples` are drawn.
+    """
+    stream = next(iter(networks.values()))[0].system.generates  # type: ignore[attr-defined]
+    positions, names = _positions(data, stream, split, measures), data.spec.classes["expression"]
+    asked = np.asarray(data.tables[stream][split].labels["expression"])[positions]
+    labels = np.resize(asked, measures["final_samples"])
+    size, channels = data.spec.image_size, data.spec.channels
+    samples = np.zeros((len(labels), size, size, channels), np.float32)
+    for number, name in enumerate(names):
+        own = labels == number
+        if own.any():
+            samples[own] = drawn(*networks[name], np.zeros(own.sum(), int))
+    return _compared(samples, labels, (data, stream, split, positions), (asked, names), measures)
+
+
+def _compared(
+    samples: np.ndarray,
+    labels: np.ndarray,
+    reality: tuple[Data, str, str, np.ndarray],
+    classes: tuple[np.ndarray, tuple[str, ...]],
+    measures: Any,
+) -> dict[str, Any]:
+    """Samples of `labels` beside the real pictures at some positions of a data set's stream and split.
+
+    `classes` are those of the real pictures as numbers, and their names.
+    """
+    data, stream, split, positions = reality
+    asked, names = classes
+    table = data.tables[stream][split]
+    looker = recogniser.load(measures["judge"], "config.measures.judge", table.records.name)
     network: Any = frechet.inception(measures["inception"], measures["form"]) if measures["inception"] else looker
     measured = len(positions) >= _FEWEST and (network is not looker or getattr(looker, "has_features", True))
     features, shares = [], []
@@ -131,6 +169,12 @@ def _drawing(runner: Runner):
 
 def _parts(values: np.ndarray) -> list[np.ndarray]:
     return [values[start : start + _BATCH] for start in range(0, len(values), _BATCH)]
+
+
+def _positions(data: Data, stream: str, split: str, measures: Any) -> np.ndarray:
+    """Of the real pictures that are compared with."""
+    total = len(data.tables[stream][split])
+    return np.unique(np.linspace(0, total - 1, min(measures["pictures"], total)).round().astype(int))
 
 
 def _classes(data: Data, system: Any, split: str, positions: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -6,7 +6,8 @@ python -m fer_jax.tools.per_expression --config=configs/dcgan.py:fer2013 --confi
 Each is trained in <workdir>/<expression> as fer_jax.main would with --config.data.streams.face.only=<expression>. Rare
 ones have few steps in an epoch: config.run.min_steps is the least that each run has. Run again, finished runs are not
 repeated and the others go on. At the end <workdir> gets expressions.png, a row for each expression with samples and
-beside them real pictures that were not trained on, and the test figures as per_expression.json and .csv.
+beside them real pictures that were not trained on, and the test figures as per_expression.json and .csv; those of all
+networks together compare with a network that draws by class (configs/dcgan.py:conditional).
 """
 
 import sys
@@ -22,6 +23,7 @@ from fer_jax.errors import UsageError
 from fer_jax.tools import common, runs
 
 _COLUMNS = 8  # of samples, and of real pictures
+_ALL = "together"
 
 
 def open_expressions(config: Any, chosen: Sequence[str] = ()) -> dict[str, Any]:
@@ -80,12 +82,29 @@ def per_expression(configs: Mapping[str, Any], root: Path) -> dict[str, dict[str
     }
 
 
-def lines(figures: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
-    """Rows of text: a header, then a row an expression, with the figures that all have."""
+def together(config: Any, root: Path, expressions: Sequence[str]) -> dict[str, float]:
+    """Test figures of samples of all networks, each class as often as real pictures have it.
+
+    They compare with those of one network that draws by class, as each network's own do not.
+    """
+    from fer_jax.data import open_data
+    from fer_jax.eval import generator
+    from fer_jax.eval.metrics import flatten
+
+    networks = {}
+    for name in expressions:
+        trained = common.open_workdir(root / name, step=None)
+        networks[name] = (trained.runner, trained.state)
+    return flatten(generator.pooled(networks, open_data(config, training=False), "test", config.measures))
+
+
+def lines(figures: Mapping[str, Mapping[str, float]], pooled: Mapping[str, float]) -> list[list[str]]:
+    """Rows of text: a header, a row an expression with the figures that all have, and what `pooled` has of these."""
     first, *others = figures.values()
     names = [name for name in first if all(name in other for other in others)]
-    rows = [[expression, *(f"{own[name]:.4f}" for name in names)] for expression, own in figures.items()]
-    return [["expression", *names], *rows]
+    rows = {**figures, _ALL: pooled} if pooled else figures
+    values = [[title, *(f"{own[n]:.4f}" if n in own else "" for n in names)] for title, own in rows.items()]
+    return [["expression", *names], *values]
 
 
 def sheet(root: Path, expressions: Sequence[str]) -> Image.Image:
@@ -129,12 +148,14 @@ def run() -> None:
     import jax
 
     figures = per_expression(open_expressions(given.config, given.expressions), root)
+    pooled = {} if given.expressions else together(given.config, root, list(figures))
     picture = sheet(root, list(figures))
     if jax.process_index() == 0:
         path = root / "expressions.png"
         common.write_picture(picture, path)
-        print(common.aligned(lines(figures)))
-        written = runs.write(root, "per_expression", {"expressions": figures}, lines(figures))
+        rows = lines(figures, pooled)
+        print(common.aligned(rows))
+        written = runs.write(root, "per_expression", {"expressions": figures, _ALL: pooled}, rows)
         logging.info("written: %s and %s", written, path)
 
 

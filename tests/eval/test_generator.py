@@ -95,6 +95,23 @@ def test_by_class_in_the_proportions_of_the_split(made):
     assert found["distance"]["examples"] == 32
 
 
+def test_one_network_for_each_class_pooled(made, monkeypatch):
+    """Every class is drawn by its own network, as often as the split has it."""
+    config, data, runner, state = made(measures={"final_samples": 20})
+    names, asked = data.spec.classes["expression"], []
+
+    def drawn(own_runner, own_state, labels):
+        asked.append((own_state.step, len(labels)))
+        return np.full((len(labels), 16, 16, 1), 0.1 * own_state.step, np.float32)
+
+    monkeypatch.setattr(generator, "drawn", drawn)
+    networks = {name: (runner, state.replace(step=number)) for number, name in enumerate(names)}
+    found = generator.pooled(networks, data, "test", config.measures)
+    labels = np.resize(data.tables["face"]["test"].labels["expression"][:], 20)
+    assert dict(asked) == {number: count for number, count in enumerate(np.bincount(labels)) if count}
+    assert found["samples_face_judge"]["examples"] == found["distance"]["examples"] == 20
+
+
 def test_a_sample_depends_on_its_vector_and_class_alone(made):
     _, _, runner, state = made(conditional=True)
     labels = np.arange(70) % 7
