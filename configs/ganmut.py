@@ -150,9 +150,12 @@ def _tiny(config: ConfigDict) -> None:
 
 
 def _tiny_linear(config: ConfigDict) -> None:
+    """The linear space needs more steps than the Gaussian one."""
     _linear(config)
     _tiny(config)
     config.loss.cls = 5.0
+    config.warm_up = 2500
+    config.run.update(steps=4500, eval_every=4500, sample_every=4500)
 
 
 def _fer2013(config: ConfigDict) -> None:
