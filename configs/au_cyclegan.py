@@ -89,7 +89,7 @@ def _published() -> ConfigDict:
     # Not in the published system:
     config.warm_up = 0  # steps at the start in which the critic learns AUs alone
     # > 0: deviation of noise, behind a slight blur, through which the critic looks for AUs; without, it can be told one
-    # by a few pixels that nobody would notice.
+    # by a few pixels that nobody would notice. In real pictures it learns them without noise too.
     config.critic_noise = 0.0
     # > 0: the picture is changed by what lies between two drawings, of the AUs asked and of its own: what is amiss in
     # both does no harm. In use it is taken so many times: generators do less than is asked, more than 1 comes nearer.

@@ -75,7 +75,8 @@ class AuCycleGan:
       aus_of_fakes: the critic must also find the targets in the fakes, as in e1 to e4.
       threshold: above 0, AUs are presence labels, 1 from this share of the largest value on.
       warm_up: steps at the start in which the critic learns the AUs of pictures and nothing else happens.
-      critic_noise: deviation of normal noise, behind a slight blur, through which the critic looks for AUs.
+      critic_noise: deviation of normal noise, behind a slight blur, through which the critic looks for AUs; in real
+        pictures it learns them without it too.
       difference: above 0, an edit is the picture and so much of what lies between two drawings, of the AUs asked and of
         its own; all of it in training.
       ema_decay: above 0, a moving average of the generator edits and samples.

@@ -138,6 +138,17 @@ def test_action_units_are_looked_for_through_noise_and_realness_is_not():
     assert np.abs(clear.aus - noisy.aus).max() > 1e-4
 
 
+def test_the_critic_learns_units_with_and_without_noise():
+    made, face = system(critic_noise=0.5, **{"loss.critic_sources": 0.0, "aus.threshold": 0.0}), batch()["face"]
+    params, image, key = started(made).nets["critic"].params, face["image"], jax.random.key(3)
+    aus = made.labels(face["aus"])
+    mix = jnp.full((4, 1, 1, 1), 0.5)
+    _, terms = jax.jit(made.critic_loss)(params, image, aus, image, aus, mix, key)
+    noisy, clear = made.judge(params, image, jax.random.split(key)[0]).aus, made.judge(params, image).aus
+    by_hand = [(jax.nn.softplus(logits) - aus * logits).mean() for logits in (noisy, clear)]
+    assert float(terms["aus"]) == pytest.approx(float(sum(by_hand)), rel=1e-4) and by_hand[0] != by_hand[1]
+
+
 def changed(before, after):
     pairs = zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
     return any(np.any(a != b) for a, b in pairs)
