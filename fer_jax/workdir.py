@@ -106,7 +106,8 @@ def spec_of(plain: Mapping[str, Any]) -> "DataSpec":
     spec = DataSpec(**plain)
     classes = {field: tuple(map(str, names)) for field, names in spec.classes.items()}
     scales = {field: tuple(map(float, values)) for field, values in spec.scales.items()}
-    return spec._replace(classes=classes, scales=scales)
+    absent = {field: tuple(map(str, names)) for field, names in spec.absent.items()}
+    return spec._replace(classes=classes, scales=scales, absent=absent)
 
 
 @contextlib.contextmanager

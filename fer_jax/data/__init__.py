@@ -34,15 +34,22 @@ class Data:
 
         classes: dict[str, tuple[str, ...]] = {}
         scales: dict[str, tuple[float, ...]] = {}
+        absent: dict[str, tuple[str, ...]] = {}
         for name, stream in self.config.streams.items():
             if name in self.tables:
                 table = self.tables[name]["train"]
                 classes |= table.classes
                 vectors = {f: v for f, v in table.labels.items() if v.ndim == 2 and v.dtype.kind == "f"}
                 scales |= {field: tuple(map(float, values.max(0))) for field, values in vectors.items()}
+                for field, names in table.classes.items():
+                    shown = set(np.unique(table.labels[field]).tolist())
+                    if missing := tuple(own for number, own in enumerate(names) if number not in shown):
+                        absent[field] = missing
             else:  # not opened, see open_data
                 classes["identity"] = tuple(map(str, range(stream.identities)))
-        return DataSpec(self.config.image_size, self.config.channels, self.plan.steps_per_epoch, classes, scales)
+        return DataSpec(
+            self.config.image_size, self.config.channels, self.plan.steps_per_epoch, classes, scales, absent
+        )
 
     @property
     def plan(self):

@@ -29,6 +29,7 @@ class DataSpec(NamedTuple):
     classes: Mapping[str, tuple[str, ...]]  # label field -> names, e.g. {"expression": ("surprise", ...)}
     # Label field of several numbers -> the largest value of each in the training split, e.g. {"aus": (0.98, ...)}
     scales: Mapping[str, tuple[float, ...]] = {}
+    absent: Mapping[str, tuple[str, ...]] = {}  # label field -> classes that no training picture shows
 
 
 @runtime_checkable

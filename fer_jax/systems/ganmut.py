@@ -377,6 +377,11 @@ def _check(config, data: DataSpec) -> None:
             f"config.data.image_size: {data.image_size} is no multiple of {unit}; with fewer "
             f"--config.model.stages (now {config.model.stages}) it may be one of less"
         )
+    if absent := data.absent.get("expression"):
+        raise UsageError(
+            f"config.data.streams: no training picture shows {', '.join(absent)}, so the space has no place for "
+            "it: add some, or leave the class out"
+        )
     names, batch = data.classes["expression"], config.data.batch_size
     if config.model.space == "gaussian" and batch < len(names):
         raise UsageError(

@@ -123,6 +123,12 @@ def test_bad_fields_are_named(variant, fields, message):
         system(variant, **fields)
 
 
+def test_a_class_without_training_pictures_is_refused():
+    spec = DataSpec(16, 3, 10, {"expression": FER2013}, absent={"expression": ("disgust",)})
+    with pytest.raises(UsageError, match="no training picture shows disgust"):
+        build(config_of(), spec)
+
+
 def test_a_linear_space_needs_neutral_and_a_gaussian_one_does_not():
     with pytest.raises(UsageError, match="needs a class neutral; there are fear, anger"):
         system("tiny_linear", classes=("fear", "anger"))
