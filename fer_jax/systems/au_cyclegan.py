@@ -146,15 +146,16 @@ class AuCycleGan:
     def critic_loss(self, params, image, aus, fake, targets, mix, noise=None):
         """Of pictures (B, ...) with their AUs and fakes (n * B, ...) with their targets -> (total, terms)."""
         real_noise, fake_noise = (None, None) if noise is None else jax.random.split(noise)
-        real, faked = self.judge(params, image, real_noise), self.judge(params, fake, fake_noise)
+        real, faked = self.judge(params, image), self.judge(params, fake, fake_noise)
         terms = {"adv": ADVERSARIAL[self.adversarial].critic(real.adversarial, faked.adversarial)}
         if self.aus_of_fakes:
             both = jnp.concatenate([real.aus, faked.aus]), jnp.concatenate([aus, targets])
             terms["aus"] = AU_LOSSES[self.au_loss](*both)
         else:
             terms["aus"] = AU_LOSSES[self.au_loss](real.aus, aus)
-            if noise is not None:  # without it too, as pictures are read in use; the pass is made anyway
-                terms["aus"] += AU_LOSSES[self.au_loss](self.judge(params, image).aus, aus)
+            if real_noise is not None:  # through it too; in use pictures are read without
+                dim = through_noise(real_noise, image, self.critic_noise)
+                terms["aus"] += AU_LOSSES[self.au_loss](self.judge(params, dim).aus, aus)
         if self.weights.critic_sources:
             terms["sources"] = AU_LOSSES[self.au_loss](faked.aus, _repeat(aus, len(fake) // len(image)))
         if self.adversarial == "wasserstein_gp":
