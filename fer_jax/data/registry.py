@@ -58,6 +58,8 @@ def open_source(name: str, *, data_dir: str | None, skip_bad: bool, path: str, o
     with _one_at_a_time(builder):
         if not _prepared(builder):
             logging.info("preparing %s in %s", name, builder.data_dir)
+        elif not builder.info.splits:  # another process has prepared it since: only a new builder reads what there is
+            builder = make(**given)
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints two lines about its folder
                 builder.download_and_prepare(file_format="array_record")
