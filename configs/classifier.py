@@ -126,10 +126,9 @@ def _ferplus(config: ConfigDict) -> None:
 
 def _study(config: ConfigDict) -> None:
     """One small network with one small budget, for regular, augmented, expanded and BYOL side by side."""
-    _small_faces(config)
-    config.model.update(depths=(1, 1, 1), width=16)
+    _narrow(config)
     config.loss.label_smoothing = 0.05
-    config.run.update(epochs=4, log_every=100)
+    config.run.update(epochs=6, log_every=100, eval_every=898)
     _native(config, "fer2013")
 
 
@@ -144,14 +143,8 @@ def _study_expanded(config: ConfigDict) -> None:
 
 
 def _tiny(config: ConfigDict) -> None:
-    """Same code path; a small network for 48 pixels.
-
-    By Adam: the other variants' SGD has hardly begun to learn when this one ends.
-    """
-    _small_faces(config)
-    config.model.update(depths=(1, 1, 1), width=16)
-    config.optim.update(kind="adam", lr=2e-3, weight_decay=1e-4)
-    config.ema_decay = 0.99
+    """Same code path; a small network for 48 pixels."""
+    _narrow(config)
     config.run.update(epochs=24, log_every=50)
     _native(config, "rendered_faces", image_size=48, identities=400, pictures=10)
 
@@ -162,6 +155,14 @@ def _small_faces(config: ConfigDict) -> None:
     config.norm = "faces"
     config.optim.update(kind="sgd", lr=0.1, weight_decay=5e-4, schedule="cosine_steps", warm_up_epochs=1.0)
     config.ema_decay = 0.998
+
+
+def _narrow(config: ConfigDict) -> None:
+    """A few thousand steps: by Adam, since `:compact`'s SGD has hardly begun to learn when they end."""
+    _small_faces(config)
+    config.model.update(depths=(1, 1, 1), width=16)
+    config.optim.update(kind="adam", lr=2e-3, weight_decay=1e-4)
+    config.ema_decay = 0.99
 
 
 def _native(config: ConfigDict, source: str, labels: tuple[str, ...] = ("expression",), **options) -> None:

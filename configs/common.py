@@ -41,7 +41,8 @@ def get_config() -> ConfigDict:
     )
     # Which checkpoint counts: the best one by `metric` on `split`. "test" is as most papers do; the figure is then
     # optimistic, and the log says so. `patience` evaluations without a better one end the run; 0 = none does.
-    # Every evaluation is of the splits `also` too, for the record alone: it shows the best epoch of a scored split.
+    # Every evaluation is of the splits `also` too, which choose nothing: the run's end and tools.compare say what is
+    # highest on each, as is reported where the scored split chose the epoch.
     config.select = ConfigDict({"split": "validation", "metric": "", "patience": 0, "also": ()})
     # How long, and how often to report; may be changed when a run is gone on with. 0 = once an epoch.
     config.run = ConfigDict(

@@ -111,6 +111,12 @@ def non_finite(values: Mapping[str, float]) -> list[str]:
     return sorted(name for name, value in values.items() if not math.isfinite(value))
 
 
+def highest(workdir: Path, name: str) -> tuple[float, int] | None:
+    """The highest value that an evaluation gave a figure, and its step, the first of equals; None if none gave it."""
+    steps, values = series(read(workdir), "eval").get(name, ([], []))
+    return max(zip(values, steps, strict=True), key=lambda pair: (pair[0], -pair[1]), default=None)
+
+
 def series(rows: Iterable[Mapping[str, Any]], kind: str) -> dict[str, tuple[list[int], list[float]]]:
     """Name -> (steps, values) of the rows of one kind."""
     found: dict[str, tuple[list[int], list[float]]] = {}

@@ -10,12 +10,16 @@ import numpy as np
 
 from fer_jax import workdir
 from fer_jax.errors import UsageError
+from fer_jax.report import record
 
 _ABOUT = ("step", "selected_on", "selected_by", "split", "classes")  # of an evaluation file, besides its figures
 
 
 def result(config: Any, folder: Path) -> dict[str, float] | None:
     """A run's test figures, {"m_er/accuracy": ...} without counts of examples; None if it is not finished.
+
+    For each split of `config.select.also` they hold the selection metric of its own best evaluation beside the chosen
+    checkpoint's figures, e.g. "best test:expression/accuracy": what is reported where the scored split chose the epoch.
 
     Finished means: trained to the end that its config now says, and eval/test.json is the selected checkpoint's.
 
@@ -41,6 +45,10 @@ def result(config: Any, folder: Path) -> dict[str, float] | None:
         return None
     if saved.get("step") != checkpoints.choose():
         return None
+    for split in config.select.also:
+        name = f"{split}:{config.select.metric}"
+        if best := record.highest(folder, name):
+            figures[f"best {name}"] = best[0]
     return {name: value for name, value in figures.items() if name.rpartition("/")[2] != "examples"}
 
 

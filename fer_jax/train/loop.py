@@ -202,6 +202,12 @@ def _finish(run: Run, state: TrainState) -> dict[str, Any]:
         plots.curves(run.folder)
         run.write_log()
     evaluation.log_figures(f"test, with the checkpoint of step {chosen} chosen on {run.config.select.split}", figures)
+    for split in run.config.select.also:
+        name = f"{split}:{run.config.select.metric}"
+        if best := record.highest(run.folder, name) if _speaks() else None:
+            logging.info(
+                "%s is highest at step %d, %.4f: chosen on the split itself, so optimistic", name, best[1], best[0]
+            )
     logging.info("pictures: %s", sample)
     return figures
 

@@ -24,3 +24,13 @@ def test_a_published_programs_table(tmp_path):
         ["1", "0", "0.25", "9.0", "0.1"],
         ["1", "2", "0.2", "", ""],
     ]
+
+
+def test_highest(tmp_path):
+    log = record.Record(tmp_path, 0)
+    for step, value in ((1, 0.25), (2, 0.75), (3, 0.75), (4, 0.5)):
+        log.write(step, "eval", {"test:accuracy": value})
+    log.write(4, "train", {"test:accuracy": 1.0})
+    log.close()
+    assert record.highest(tmp_path, "test:accuracy") == (0.75, 2)
+    assert record.highest(tmp_path, "accuracy") is None

@@ -8,6 +8,7 @@ import pytest
 
 from fer_jax import workdir
 from fer_jax.errors import UsageError
+from fer_jax.report import record
 from fer_jax.tools import cross_validate, runs
 from fer_jax.train import loop
 
@@ -76,6 +77,19 @@ def test_table(tiny, tmp_path, monkeypatch):
     other.optim.lr = 1.0
     with pytest.raises(UsageError, match="optim.lr"):
         cross_validate.cross_validate(other, 2, tmp_path)
+
+
+def test_the_best_evaluation_of_a_scored_split(tiny, tmp_path):
+    """Beside the chosen checkpoint's figures, which stay as they are."""
+    config = tiny.config.copy_and_resolve_references()
+    config.select.also = ("test",)
+    Trainer(tiny)(config, tmp_path)
+    log = record.Record(tmp_path, 0)
+    for step, value in ((1, 0.5), (2, 0.875), (3, 0.75)):
+        log.write(step, "eval", {f"test:{config.select.metric}": value, config.select.metric: 1.0})
+    log.close()
+    figures = runs.result(config, tmp_path)
+    assert figures == {"m_er/accuracy": 0.5, "m_er/macro_f1": 0.25, f"best test:{config.select.metric}": 0.875}
 
 
 @pytest.mark.slow
