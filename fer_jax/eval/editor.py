@@ -13,6 +13,7 @@ import numpy as np
 from absl import logging
 
 from fer_jax.data import Data
+from fer_jax.data.table import spread
 from fer_jax.eval import editing, frechet, judge, recogniser
 from fer_jax.systems.base import Editor
 from fer_jax.train.shard import Runner
@@ -43,7 +44,7 @@ def figures(
     looker = recogniser.load(measures["judge"], "config.measures.judge", table.records.name)
     found: dict[str, Any] = {}
 
-    positions = _spread(len(table), measures["pictures"])
+    positions = spread(len(table), measures["pictures"])
     pictures = data.at(split, positions)
     edit = functools.partial(_batched, functools.partial(runner.edit, state))
     emotions = {name: np.asarray(values, np.float32) for name, values in system.emotions(state).items()}
@@ -51,7 +52,7 @@ def figures(
     if rendered and "aus" in table.labels and system.controls == editing.UNITS:
         told, unaided = ways(runner, state)
         found |= _of_units(data, split, count, {"edit": told} | ({"edit_seen": unaided} if final else {}))
-    chosen = _spread(len(table), count)
+    chosen = spread(len(table), count)
     others = _partners(data, split, chosen) if isinstance(looker, judge.Judge) and rendered else None
     sources = data.at(split, chosen)["image"]
     if emotion := editing.expressions(sources, edit, looker, emotions, others):
@@ -152,7 +153,7 @@ def grid(
 def _of_units(data: Data, split: str, count: int, ways: Mapping[str, editing.KnowingEdit]) -> dict[str, Any]:
     """Figures of single units by each way of editing, see `editing.measure`."""
     table = data.tables[data.config.evaluate][split]
-    positions = _spread(len(table), count)
+    positions = spread(len(table), count)
     source = data.at(split, positions)
     typical = editing.typical_intensities(table.labels["aus"])
     trial = editing.Trial.of(
@@ -174,11 +175,6 @@ def _partner(people: np.ndarray, position: int) -> int:
     """Another picture of the same person, the next one where there is one."""
     own = np.flatnonzero(people == people[position])
     return int(own[(np.searchsorted(own, position) + 1) % len(own)])
-
-
-def _spread(total: int, count: int) -> np.ndarray:
-    """`count` positions at most, equally far apart; not in step with the classes, which come in turn."""
-    return np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
 
 
 def _batched(function: Callable[..., Any], *arrays: np.ndarray, batch: int = 32) -> np.ndarray:

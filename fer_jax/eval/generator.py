@@ -15,6 +15,7 @@ import numpy as np
 
 from fer_jax.data import Data
 from fer_jax.data.sources.image_folder import class_name
+from fer_jax.data.table import spread
 from fer_jax.eval import frechet, recogniser
 from fer_jax.models.graph import canonical
 from fer_jax.systems.base import Generator
@@ -173,8 +174,7 @@ def _parts(values: np.ndarray) -> list[np.ndarray]:
 
 def _positions(data: Data, stream: str, split: str, measures: Any) -> np.ndarray:
     """Of the real pictures that are compared with."""
-    total = len(data.tables[stream][split])
-    return np.unique(np.linspace(0, total - 1, min(measures["pictures"], total)).round().astype(int))
+    return spread(len(data.tables[stream][split]), measures["pictures"])
 
 
 def _classes(data: Data, system: Any, split: str, positions: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -141,10 +141,11 @@ def table(found: Mapping[tuple[str, str], Nearest]) -> list[list[str]]:
 def neighbour_sheet(
     samples: np.ndarray, found: Mapping[tuple[str, str], Nearest], training: Callable[[np.ndarray], np.ndarray]
 ) -> Image.Image:
-    """A row for each of the first samples: it, and its nearest training pictures."""
+    """A row for each of some samples: it, and its nearest training pictures."""
+    from fer_jax.data.table import spread
     from fer_jax.report import images
 
-    chosen = np.unique(np.linspace(0, len(samples) - 1, _SHOWN).astype(int))
+    chosen = spread(len(samples), _SHOWN)
     columns = {"sample": samples[chosen]}
     for (which, name), nearest in found.items():
         if which == "samples":
@@ -196,6 +197,7 @@ def compare_with_data(
       UsageError: the data set is missing, or has no picture of the expression.
     """
     from fer_jax.data import open_data
+    from fer_jax.data.table import spread
     from fer_jax.report import images
 
     data, stream = open_data(trained.config), trained.system.generates
@@ -207,7 +209,7 @@ def compare_with_data(
         own = np.flatnonzero(wanted)
         if not len(own):
             raise UsageError(f"--expression: the data has no picture of it for {split}; give --neighbours=0")
-        places[split] = own[np.unique(np.linspace(0, len(own) - 1, min(limit or len(own), len(own))).astype(int))]
+        places[split] = own[spread(len(own), limit or len(own))]
 
     def training(positions: np.ndarray) -> np.ndarray:
         return data.at("train", positions)["image"]

@@ -81,15 +81,17 @@ def sheet(data: Any, *, rows: int) -> Image.Image:
 
 def _choose(table: Any, rows: int) -> dict[str, np.ndarray]:
     """Title of a class -> positions of up to `rows` of its pictures, spread over the table."""
+    from fer_jax.data.table import spread
+
     fields = [field for field in table.labels if field in table.classes]
     if not fields:
-        return {"all": np.unique(np.linspace(0, len(table) - 1, rows).astype(int))}
+        return {"all": spread(len(table), rows)}
     column, names = table.labels[fields[0]], table.classes[fields[0]]
     chosen = {}
     for label in np.unique(column)[:_COLUMNS]:
         own = np.flatnonzero(column == label)
         title = f"{fields[0]} {names[int(label)]}" if fields[0] == "identity" else names[int(label)]
-        chosen[title] = own[np.unique(np.linspace(0, len(own) - 1, rows).astype(int))]
+        chosen[title] = own[spread(len(own), rows)]
     return chosen
 
 
