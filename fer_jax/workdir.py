@@ -23,34 +23,44 @@ def as_dict(config) -> dict[str, Any]:
     return json.loads(config.to_json())
 
 
-def admit(workdir: Path, config) -> None:
-    """Makes the folder, which may be a new one or one of the same config, and leaves nothing in it.
+@contextlib.contextmanager
+def admitted(workdir: Path, config) -> Iterator[None]:
+    """Around what may still refuse a run: the folder is made, and goes again if the run is refused and it was new.
 
-    How long a run lasts and how often it reports (`config.run`), and where data lies on this machine, may differ.
+    It may be a new one or one of the same config, and nothing is left in it. How long a run lasts and how often it
+    reports (`config.run`), and where data lies on this machine, may differ.
 
     Raises:
       UsageError: the folder is another config's (the differing fields are named), or cannot be written.
       RunFailed: the disk is full.
     """
+    new = not workdir.exists()
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         if not os.access(workdir, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise _unwritable(workdir, error) from error
-    if (workdir / CONFIG).exists():
-        check(workdir, config)
+    try:
+        if (workdir / CONFIG).exists():
+            check(workdir, config)
+        yield
+    except BaseException:
+        if new:
+            with contextlib.suppress(OSError):  # of a folder that is not empty
+                workdir.rmdir()
+        raise
 
 
 def claim(workdir: Path, config) -> None:
     """Makes the folder this config's.
 
     Raises:
-      UsageError: as `admit` does.
+      UsageError: as `admitted` does.
       RunFailed: the disk is full.
     """
-    admit(workdir, config)
-    _write_json(workdir / CONFIG, as_dict(config))
+    with admitted(workdir, config):
+        _write_json(workdir / CONFIG, as_dict(config))
 
 
 def check(workdir: Path, config) -> None:

@@ -22,11 +22,23 @@ def test_the_same_config_goes_on_and_another_is_refused_by_field(tmp_path):
 
 
 def test_only_a_run_that_begins_claims_the_folder(tmp_path):
-    workdir.admit(tmp_path / "run", config(optim={"lr": 0}))
-    assert not list((tmp_path / "run").iterdir())
+    with workdir.admitted(tmp_path / "run", config(optim={"lr": 0})):
+        assert not list((tmp_path / "run").iterdir())
     workdir.claim(tmp_path / "run", config())
-    with pytest.raises(UsageError, match="is a run of another config"):
-        workdir.admit(tmp_path / "run", config(optim={"lr": 0}))
+    with (
+        pytest.raises(UsageError, match="is a run of another config"),
+        workdir.admitted(tmp_path / "run", config(optim={"lr": 0})),
+    ):
+        pytest.fail("admitted")
+
+
+def test_a_run_that_is_refused_leaves_no_folder_of_its_own(tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for folder in (tmp_path / "new", mine):
+        with pytest.raises(UsageError, match="no such data"), workdir.admitted(folder, config()):
+            raise UsageError("no such data")
+    assert not (tmp_path / "new").exists() and mine.exists()
 
 
 def test_a_full_disk_is_one_line_and_other_errors_are_bugs(tmp_path):

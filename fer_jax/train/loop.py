@@ -66,12 +66,12 @@ def train(config, folder: Path) -> dict[str, Any]:
       UsageError: bad data, config or workdir.
       RunFailed: a loss became NaN or infinite, or the disk is full.
     """
-    workdir.admit(folder, config)  # before hours of preparing data
-    if not (folder / workdir.CONFIG).exists():
-        weights.check_initial(config)  # likewise; a run that goes on does not need the file
-    data = open_data(config)
-    data.check_batch(jax.device_count())
-    runner = Runner(systems.build(config, data.spec), config.seed)
+    with workdir.admitted(folder, config):  # before hours of preparing data
+        if not (folder / workdir.CONFIG).exists():
+            weights.check_initial(config)  # likewise; a run that goes on does not need the file
+        data = open_data(config)
+        data.check_batch(jax.device_count())
+        runner = Runner(systems.build(config, data.spec), config.seed)
     if _speaks():
         workdir.claim(folder, config)
         workdir.write_spec(folder, data.spec)
