@@ -176,7 +176,7 @@ def _after(run: Run, state: TrainState, step: int) -> bool:
             flat |= {f"{other}:{name}": value for name, value in flatten(found).items()}
         run.write(step, "eval", flat)
         run.write_log()
-        evaluation.log_figures(f"step {step}, {split}", figures)
+        evaluation.log_figures(f"step {step} (epoch {round(step / per_epoch, 2):g}), {split}", figures)
     if sampled := due(plan.sample_every):
         evaluation.write_sample(
             run.runner, state, run.data, run.folder, step, split="validation", rows=plan.sample_rows
