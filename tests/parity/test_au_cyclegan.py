@@ -36,7 +36,9 @@ class Exactness:
     absolute: float  # of norms, beside
 
 
-OF_LOSSES = {np.float32: Exactness(1e-4, 1e-3, 1e-5), np.float64: Exactness(1e-8, 1e-6, 1e-9)}
+# In float32 the norms of the penalty's second derivatives depend on the processor: 1.5e-3 off on one without AVX-512,
+# within 1e-3 on others.
+OF_LOSSES = {np.float32: Exactness(1e-4, 4e-3, 1e-5), np.float64: Exactness(1e-8, 1e-6, 1e-9)}
 NETS = {"gen": "G", "critic": "D"}
 TERMS = {
     "critic": {"d_adv_loss": "adv", "d_cl_loss": "aus", "gp_unweighted": "penalty", "d_loss": "total"},
