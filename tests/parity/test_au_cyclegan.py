@@ -241,6 +241,7 @@ def test_networks_in_float64(load, name):
         case.fixture.check_those(case.outputs(), double=True, atol=DOUBLE)
 
 
+@pytest.mark.slow
 def test_losses_of_e8(load):
     """In the float type of training; XLA's float64 convolutions take minutes."""
     load("e8", np.float32).check_losses("wasserstein_gp_lcl10_lcyc10", OF_LOSSES[np.float32])

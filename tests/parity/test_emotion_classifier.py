@@ -112,8 +112,9 @@ def test_losses_and_gradients(parity_fixture, name, dtype, loss, norm):
 
 @pytest.mark.parametrize(
     ("dtype", "loss", "norm", "atol"),
-    [(np.float32, 1e-3, 2e-3, 1e-4), pytest.param(np.float64, 1e-8, 1e-6, 1e-5, marks=pytest.mark.slow)],
+    [(np.float32, 1e-3, 2e-3, 1e-4), (np.float64, 1e-8, 1e-6, 1e-5)],
 )
+@pytest.mark.slow
 def test_byol(parity_fixture, dtype, loss, norm, atol):
     """The copy moves, both see both views, and the loss reaches the online network."""
     fixture = parity_fixture(SYSTEM, "byol")

@@ -194,8 +194,9 @@ def all_losses(system, nets, batch, noise):
 
 @pytest.mark.parametrize(
     ("dtype", "values", "norms", "atol"),
-    [(np.float32, 1e-5, 5e-3, 1e-4), pytest.param(np.float64, 1e-6, 1e-6, 1e-6, marks=pytest.mark.slow)],
+    [(np.float32, 1e-5, 5e-3, 1e-4), (np.float64, 1e-6, 1e-6, 1e-6)],
 )
+@pytest.mark.slow
 def test_losses(parity_fixture, dtype, values, norms, atol):
     fixture = parity_fixture(SYSTEM, "losses")
     with jax.enable_x64(dtype == np.float64):

@@ -154,10 +154,10 @@ def changed(before, after):
     return any(np.any(a != b) for a, b in pairs)
 
 
-ALIKE = [pytest.param(name, marks=pytest.mark.slow) for name in ("e4", "e6", "e7")]  # as e1, e5 and e9, nearly
+ALIKE = [pytest.param(name, marks=pytest.mark.slow) for name in ("e3", "e4", "e6", "e7")]  # as e1, e5 and e9, nearly
 
 
-@pytest.mark.parametrize("variant", ["e1", "e3", "e5", "e9", *ALIKE])
+@pytest.mark.parametrize("variant", ["e1", "e5", "e9", *ALIKE])
 def test_every_experiment_makes_finite_steps(variant):
     made, examples = system(variant), batch(2)
     state, step = started(made), jax.jit(made.train_step, static_argnums=3)

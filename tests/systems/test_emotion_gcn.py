@@ -50,7 +50,7 @@ def one_step(system, state, examples):
     return jax.jit(system.train_step, static_argnums=3)(state, examples, jax.random.key(1), system.phase(0))
 
 
-@pytest.mark.parametrize("kind", ["single_task", "multi_task", "emotion_gcn"])
+@pytest.mark.parametrize("kind", [pytest.param("single_task", marks=pytest.mark.slow), "multi_task", "emotion_gcn"])
 @pytest.mark.parametrize("backbone", ["densenet", "bregnext"])
 def test_every_kind_learns_a_batch(kind, backbone):
     system = build(config(**{"model.kind": kind, "model.backbone": backbone, "optim.lr": 0.03}), spec())

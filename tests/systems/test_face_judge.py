@@ -41,6 +41,7 @@ def test_score_of_answers_without_error(system):
     assert figures["expression"]["accuracy"] == 1 and figures["identity"]["auc"] == 1
 
 
+@pytest.mark.slow
 def test_every_task_trains_the_trunk(system):
     state = system.init(jax.random.key(0))
     face = {

@@ -161,7 +161,7 @@ def test_editing(trained):
     [
         ("tiny", {"penalty": "r1", "loss": {"disc_sources": 0.5}}),
         ("tiny_linear", {"cycle": "original"}),
-        ("tiny_linear", {"model": {"dimensions": 3}}),
+        pytest.param("tiny_linear", {"model": {"dimensions": 3}}, marks=pytest.mark.slow),
         ("tiny", {"adversarial": "non_saturating", "penalty": "none", "noise": 0.2, "model": {"warp": True}}),
     ],
 )

@@ -43,7 +43,7 @@ def test_the_generator_waits_for_the_warm_up():
         (True, 5.0, {"gen/enc_er", "gen/enc_fr", "gen/dec"}),
         pytest.param(False, 5.0, {"gen/enc_er", "gen/enc_fr", "gen/dec"}, marks=pytest.mark.slow),
         pytest.param(True, 0.0, {"gen/enc_er"}, marks=pytest.mark.slow),  # by M_ER
-        (False, 0.0, set()),
+        pytest.param(False, 0.0, set(), marks=pytest.mark.slow),
     ],
 )
 def test_warm_up_trains_what_it_says(reaches, redraw, expected):

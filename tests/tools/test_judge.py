@@ -26,6 +26,7 @@ def test_figures(tiny, other, command, capsys):
         assert f"{saved[kind]['accuracy']:.4f}" in printed
 
 
+@pytest.mark.slow
 def test_what_is_judged(tiny, other):
     """The expression pictures' logits are those of the judge's own evaluation; the other kinds' differ from them."""
     from fer_jax.data import open_data

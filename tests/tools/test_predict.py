@@ -63,6 +63,7 @@ def test_the_same_as_in_the_evaluation(tiny_emotion, faces):
     assert all(row["error"] is None for row in rows)
 
 
+@pytest.mark.slow
 def test_m_er_answers_for_tdgan(tiny, faces):
     folder, batch, count = faces["expression"]
     rows = fer_jax.predict([folder], str(tiny.folder), step=1, batch_size=3)
