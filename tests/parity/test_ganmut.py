@@ -93,7 +93,9 @@ def in_eval_mode(next_fun, args, kwargs, context):
     return (x - stats["mean"]) / jnp.sqrt(stats["var"] + norm.epsilon) * scale + shift
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "variant", [pytest.param(v, marks=pytest.mark.slow) if v.startswith("linear") else v for v in VARIANTS]
+)
 def test_generator(load, variant):
     fixture = load(f"{variant}_generator")
     given = fixture.inputs()

@@ -45,6 +45,7 @@ def test_all_pictures_without_the_data(tiny_space, face, tmp_path, command, monk
     assert all(1 / 7 <= float(row["probability"]) <= 1 for row in rows)
 
 
+@pytest.mark.slow
 def test_a_recogniser_of_ones_own_and_three_planes(tiny_space, tiny_emotion, tmp_path, command):
     out = tmp_path / "out"
     flags = [f"--workdir={tiny_space('gaussian', 3).folder}", f"--out={out}", "--side=2"]

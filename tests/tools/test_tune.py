@@ -78,6 +78,7 @@ def test_a_trial_is_the_configs_training_in_short(objective):
     assert len(data.tables["face"]["validation"]) == 5 < len(data.tables["face"]["test"])
 
 
+@pytest.mark.slow
 def test_an_epoch_takes_the_first_batches_of_a_shuffled_one(objective, monkeypatch):
     from fer_jax.data import Data
 
@@ -91,6 +92,7 @@ def test_an_epoch_takes_the_first_batches_of_a_shuffled_one(objective, monkeypat
     assert whole > 2 and asked == [(0, 2), (whole, whole + 2)]  # ceil(10 / 8) of each
 
 
+@pytest.mark.slow
 def test_byol_is_judged_by_its_loss(data_dir):
     objective = tune.Objective.of(config_of(data_dir, "byol"), tune.Budget(1, 8, 8))
     values = list(objective.epochs({**POINT, "scheduler": "cosine", "optimizer": "sgd"}))
@@ -124,6 +126,7 @@ def test_a_study_goes_on(tmp_path):
     assert len(set(lrs)) == len(lrs)  # going on does not draw the first trials again
 
 
+@pytest.mark.slow
 def test_the_seed_decides():
     def lrs(**options):
         study = studies.open_study(None, "tune", {}, direction="maximize", **options)  # in memory
