@@ -30,8 +30,8 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["fer_jax", "fer_jax.*", "configs"]),
     package_data={
-        "fer_jax.data.faces": ["face_model.npz", "LICENSE.CC0.txt"],
-        "fer_jax.eval": ["face_judge.npz"],
+        "fer_jax.rendered": ["face_model.npz", "LICENSE.CC0.txt"],
+        "fer_jax.evaluation": ["face_evaluator.npz"],
         "fer_jax": ["pretrained/fer2013.npz", "pretrained/fer2013.md"],
     },
     install_requires=CORE,

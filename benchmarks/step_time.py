@@ -20,8 +20,8 @@ from typing import Any, NamedTuple  # noqa: E402
 from absl import flags  # noqa: E402
 from ml_collections import config_flags  # noqa: E402
 
-from fer_jax.cli import call  # noqa: E402
-from fer_jax.errors import UsageError  # noqa: E402
+from fer_jax.cli.command import call  # noqa: E402
+from fer_jax.core.errors import UsageError  # noqa: E402
 
 COLUMNS = ("share", "trace s", "compile s", "step s", "examples/s", "GFLOP", "GFLOP/s")
 
@@ -71,14 +71,14 @@ def run() -> None:
     if not given["config"].present:
         raise UsageError("--config: missing; e.g. --config=configs/tdgan.py:tiny")
     config = given.config
-    from fer_jax import runtime
+    from fer_jax.cli import runtime
 
     runtime.start()
     import jax
 
     from fer_jax import systems
     from fer_jax.data import open_data
-    from fer_jax.train.shard import Runner
+    from fer_jax.train.mesh import Runner
 
     if not given.cache:
         jax.config.update("jax_enable_compilation_cache", False)

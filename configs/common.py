@@ -72,7 +72,7 @@ def stream(source: str, labels: tuple[str, ...], **fields) -> ConfigDict:
         "only": "",  # pictures of one expression, by name; "" = of all
         "train_view": dict(whole),
         "eval_view": dict(whole),
-        # Faces made of the training pictures (fer_jax.tools.augment): their folder, "" = none; with which probability
+        # Faces made of the training pictures (fer_jax.cli.augment): their folder, "" = none; with which probability
         # one takes its picture's place; and the kind that a config needs, "augment" or "expand", "" = any, or none.
         "generated": {"folder": "", "probability": 1.0, "kind": ""},
     }

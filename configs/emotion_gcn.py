@@ -46,7 +46,7 @@ def _published() -> ConfigDict:
     )
     config.graph = ConfigDict(
         {
-            "correlation": "",  # a file of fer_jax.tools.adjacency; "" = AffectNet's, embedded
+            "correlation": "",  # a file of fer_jax.cli.adjacency; "" = AffectNet's, embedded
             "glove": "",  # a file of word vectors, e.g. glove.6B.300d.txt; "" = a seeded random stand-in
             "width": 300,  # of the stand-in
             "seed": 0,
@@ -85,7 +85,7 @@ def _affectnet_bregnext(config: ConfigDict) -> None:
 
 
 def _affwild2(config: ConfigDict) -> None:
-    """Classes are in Aff-Wild2's order; its own correlations come from fer_jax.tools.adjacency."""
+    """Classes are in Aff-Wild2's order; its own correlations come from fer_jax.cli.adjacency."""
     config.data.image_size = 112
     _faces(config, "affwild2", size=config.data.image_size)
 

@@ -12,7 +12,7 @@ def predict(
     step: int | None = None,
     batch_size: int = 64,
 ) -> list[dict[str, Any]]:
-    """Names the expression in pictures of faces, as ``python -m fer_jax.tools.predict`` does.
+    """Names the expression in pictures of faces, as ``python -m fer_jax.cli.predict`` does.
 
     Args:
       pictures: names of files, folders (every picture below, sorted) and patterns, or one such name.
@@ -28,6 +28,6 @@ def predict(
     Raises:
       UsageError: no such pictures, workdir or checkpoint, or a system that recognises no expressions.
     """
-    from fer_jax.tools import predict as tool  # it imports jax
+    from fer_jax.cli import predict as tool  # it imports jax
 
     return tool.predict(pictures, Path(workdir) if workdir else None, step=step, batch_size=batch_size)

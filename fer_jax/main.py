@@ -6,7 +6,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from fer_jax.errors import UsageError
+from fer_jax.core.errors import UsageError
 
 MODES = ("train", "eval", "sample")
 
@@ -23,14 +23,14 @@ def run() -> None:
     """Does what the parsed flags say."""
     if not flags.FLAGS["config"].present:
         raise UsageError("--config: missing; e.g. --config=configs/tdgan.py:tiny")
-    from fer_jax import runtime
+    from fer_jax.cli import runtime
 
     name = config_flags.get_config_filename(flags.FLAGS["config"])
     if not Path(name.partition(":")[0]).exists():
         raise UsageError(f"--config: there is no file {name.partition(':')[0]}; see the folder configs/")
     folder = Path(_WORKDIR.value or runtime.default_workdir(name))
     runtime.start()
-    from fer_jax.eval import command
+    from fer_jax.evaluation import command
     from fer_jax.train import loop
 
     if _MODE.value == "train":
@@ -40,6 +40,6 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    from fer_jax.cli import call
+    from fer_jax.cli.command import call
 
     call(run, sys.argv)

@@ -80,8 +80,8 @@ def last_state(name, workdir):
     """The newest checkpoint."""
     from fer_jax import systems
     from fer_jax.train.checkpoint import Checkpoints
-    from fer_jax.train.shard import Runner
-    from fer_jax.workdir import read_spec
+    from fer_jax.train.mesh import Runner
+    from fer_jax.train.workdir import read_spec
 
     runner = Runner(systems.build(micro(name, ""), read_spec(workdir)), 0, devices=1)
     checkpoints = Checkpoints(workdir, read_only=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_jax.data.sources.rendered_faces import EXPRESSIONS
+from fer_jax.rendered.data_set import EXPRESSIONS
 from tests import micro
 
 RUN = {"steps": 1, "log_every": 1, "eval_every": 1}

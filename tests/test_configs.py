@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-from fer_jax.data import ops
+from fer_jax.data import ops, registry
 from tests.micro import config_names
 
 VARIANTS = [
@@ -18,7 +18,7 @@ def test_data_of_a_variant(name, variant, tmp_path):
     config = importlib.import_module(f"configs.{name}").get_config(variant)
     assert config.data.evaluate in config.data.streams and config.select.metric
     for stream in config.data.streams.values():
-        make = importlib.import_module(f"fer_jax.data.sources.{stream.source}").builder
+        make = registry.module_of(stream.source).builder
         inspect.signature(make).bind(data_dir=str(tmp_path), **stream.options)
         if stream.source == "rendered_faces":  # always there
             image = make(data_dir=str(tmp_path), **stream.options).info.features["image"]

@@ -9,7 +9,7 @@ import pytest
 from fer_jax import systems
 from fer_jax.data import open_data
 from fer_jax.train.checkpoint import Checkpoints
-from fer_jax.train.shard import Runner
+from fer_jax.train.mesh import Runner
 from tests.micro import assert_equal, assert_same_gradients, config_names, micro
 
 # Leaves that no gradient reaches: what is added to all values of a Wasserstein critic changes no difference of them.

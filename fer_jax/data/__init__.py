@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.errors import UsageError
+from fer_jax.core.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Data:
 
     @property
     def spec(self):
-        """What a system is built from, a `fer_jax.systems.base.DataSpec`."""
-        from fer_jax.systems.base import DataSpec
+        """What a system is built from, a `fer_jax.core.protocols.DataSpec`."""
+        from fer_jax.core.protocols import DataSpec
 
         classes: dict[str, tuple[str, ...]] = {}
         scales: dict[str, tuple[float, ...]] = {}

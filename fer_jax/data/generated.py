@@ -1,4 +1,4 @@
-"""Faces that a generator made of a data set's training pictures, for training: what `fer_jax.tools.augment` writes.
+"""Faces that a generator made of a data set's training pictures, for training: what `fer_jax.cli.augment` writes.
 
 A folder of them holds manifest.json, which says what they were made of, and pictures.jsonl, a line for each of them.
 `index` is the position of the picture in the training split that it was made of. There are two kinds of folder:
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from fer_jax.errors import UsageError
+from fer_jax.core.errors import UsageError
 
 MANIFEST, PICTURES = "manifest.json", "pictures.jsonl"
 KINDS = ("augment", "expand")
@@ -29,7 +29,7 @@ _END = b"IEND\xaeB`\x82"
 _SIZE = slice(16, 24)  # of a PNG file: width and height
 _GROWS = ("count", "limit")  # settings that may change when a folder is gone on with
 _SPREAD = 100  # folders that an augmented set is spread over
-_MAKE = "python -m fer_jax.tools.augment makes one"
+_MAKE = "python -m fer_jax.cli.augment makes one"
 
 
 @dataclasses.dataclass(frozen=True)

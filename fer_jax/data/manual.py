@@ -29,8 +29,9 @@ from absl import logging
 from PIL import Image
 from tensorflow_datasets.core import constants
 
-from fer_jax.data.faces import align, pool
-from fer_jax.errors import UsageError
+from fer_jax.core.errors import UsageError
+from fer_jax.data import alignment as align
+from fer_jax.rendered import pool
 
 FLAG = "--config.data.<stream>.path"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".webp")

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from fer_jax.errors import UsageError
+from fer_jax.core.errors import UsageError
 
 CROPS = ("none", "random", "center")
 AFFINES = ("", "bilinear", "nearest")

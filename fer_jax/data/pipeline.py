@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data.generated import PNG, Generated
 from fer_jax.data.table import Table
-from fer_jax.errors import UsageError
 
 PixelOp = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # (uint8 picture, seed (2,)) -> float32 picture
 NumpyBatch = dict[str, dict[str, np.ndarray]]

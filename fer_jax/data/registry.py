@@ -1,4 +1,4 @@
-"""Data sets by name: each is a file of `fer_jax.data.sources` with a function `builder`."""
+"""Data sets by name: each is a module with a function `builder`, most of them files of `fer_jax.data.sources`."""
 
 import contextlib
 import fcntl
@@ -10,17 +10,31 @@ import pkgutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from absl import logging
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import sources
-from fer_jax.errors import UsageError
+
+_ELSEWHERE = {"rendered_faces": "fer_jax.rendered.data_set"}  # data sets that are drawn, by rooms above this one
 
 
 def available() -> list[str]:
     """Names of the data sets."""
-    return sorted(module.name for module in pkgutil.iter_modules(sources.__path__))
+    return sorted([*(module.name for module in pkgutil.iter_modules(sources.__path__)), *_ELSEWHERE])
+
+
+def module_of(name: str) -> ModuleType:
+    """The module of a data set.
+
+    Raises:
+      UsageError: there is no such data set.
+    """
+    if name not in available():
+        raise UsageError(f"config.data: unknown source {name!r}; have {', '.join(available())}")
+    return importlib.import_module(_ELSEWHERE.get(name, f"fer_jax.data.sources.{name}"))
 
 
 def open_source(name: str, *, data_dir: str | None, skip_bad: bool, path: str, options: Mapping[str, Any]):
@@ -36,9 +50,7 @@ def open_source(name: str, *, data_dir: str | None, skip_bad: bool, path: str, o
     Raises:
       UsageError: no such data set, an option that it does not take, or its files are missing or bad.
     """
-    if name not in available():
-        raise UsageError(f"config.data: unknown source {name!r}; have {', '.join(available())}")
-    make = importlib.import_module(f"fer_jax.data.sources.{name}").builder
+    make = module_of(name).builder
     takes = set(inspect.signature(make).parameters)
     given = {"data_dir": data_dir, **options}
     if "skip_bad" in takes:

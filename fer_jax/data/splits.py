@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from absl import logging
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data.table import Records, Table
-from fer_jax.errors import UsageError
 
 
 def own_splits(

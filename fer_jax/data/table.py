@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from array_record.python.array_record_data_source import ArrayRecordDataSource
 
-from fer_jax.errors import UsageError
+from fer_jax.core.errors import UsageError
 
 
 def spread(total: int, count: int) -> np.ndarray:

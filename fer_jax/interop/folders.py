@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fer_jax.errors import UsageError
+from fer_jax.core.errors import UsageError
 
 
 def only_file(folder: Path, endings: Sequence[str]) -> Path:

@@ -1,4 +1,4 @@
-"""Files of Inception-v3 weights -> variables of `fer_jax.models.inception`; they are read, never written.
+"""Files of Inception-v3 weights -> variables of `fer_jax.nn.inception`; they are read, never written.
 
 Known are torchvision's ``inception_v3_google-*.pth`` and pytorch-fid's ``pt_inception-2015-12-05-6726825d.pth``. Both
 are bare state dicts. Which of the two a file is shows in its classifier: 1000 classes, or the 1008 of the TensorFlow
@@ -13,10 +13,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from fer_jax.errors import UsageError
+from fer_jax.core.errors import UsageError
 from fer_jax.interop.torch_file import load_state_dict
 from fer_jax.interop.torch_names import import_tree
-from fer_jax.models.inception import FORMS, SIZE, Inception
+from fer_jax.nn.inception import FORMS, SIZE, Inception
 
 TORCH_NAMES = ((r"^(params|batch_stats)(\.|$)", ""),)
 FILES = {"torchvision": "inception_v3_google-0cc3c7bd.pth", "fid": "pt_inception-2015-12-05-6726825d.pth"}

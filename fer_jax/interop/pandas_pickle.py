@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fer_jax.errors import UsageError
-from fer_jax.interop.pickle_machine import Global, Pending
-from fer_jax.interop.restricted_pickle import read_pickle_file
+from fer_jax.core.errors import UsageError
+from fer_jax.interop.safe_pickle.files import read_pickle_file
+from fer_jax.interop.safe_pickle.interpreter import Global, Pending
 
 
 class Frame(NamedTuple):

@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.errors import UsageError
-from fer_jax.interop.pickle_machine import Global, shown
-from fer_jax.interop.restricted_pickle import DAMAGE, open_zip, read_bytes, read_pickle
+from fer_jax.core.errors import UsageError
+from fer_jax.interop.safe_pickle.files import DAMAGE, open_zip, read_bytes, read_pickle
+from fer_jax.interop.safe_pickle.interpreter import Global, shown
 
 _STORAGES = {
     "FloatStorage": "f4", "DoubleStorage": "f8", "HalfStorage": "f2", "BFloat16Storage": "bfloat16",

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fer_jax.errors import UsageError
+from fer_jax.core.errors import UsageError
 
 Renames = Sequence[tuple[str, str]]
 
@@ -44,7 +44,7 @@ def torch_name(path: str, renames: Renames) -> str:
     """PyTorch's name of the leaf at a dotted path of this library.
 
     Raises:
-      ValueError: the last part of the path is not a parameter name of `fer_jax.models.layers`.
+      ValueError: the last part of the path is not a parameter name of `fer_jax.nn.layers`.
     """
     parent, _, last = path.rpartition(".")
     if last not in _LAST:

@@ -1,6 +1,6 @@
 """Weights of networks as Flax's variables, {"params": tree, collection: tree}: out of a state, and into one.
 
-The files themselves are known by the modules fer_jax/interop/<system>.py, which have
+The files themselves are known by the modules fer_jax/systems/<system>/torch.py, which have
 
   * ``read(folder, config, templates)``: network -> variables, from the reference's files;
   * ``write(folder, variables)``: the inverse, which returns the files' paths;
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import jax
 from absl import logging
 
-from fer_jax.errors import UsageError
+from fer_jax.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from fer_jax.train.state import NetState, TrainState
+    from fer_jax.core.state import NetState, TrainState
 
 
 def variables(state: "TrainState") -> dict[str, dict[str, Any]]:
@@ -59,7 +59,7 @@ def module_of(system: str) -> ModuleType:
     Raises:
       UsageError: the system has none.
     """
-    name = f"fer_jax.interop.{system}"
+    name = f"fer_jax.systems.{system}.torch"
     module = importlib.import_module(name) if importlib.util.find_spec(name) else None
     if not (hasattr(module, "read") and hasattr(module, "write")):
         raise UsageError(f"config.system: weights of {system!r} cannot be imported or exported: there is no {name}")

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fer_jax.models.graph import canonical
 from fer_jax.report import images
 from fer_jax.report.plots import new_figure, rasterised
+from fer_jax.systems.emotion_gcn.graph import canonical
 
 _COLOURS = {
     "neutral": "tab:blue",

@@ -1,14 +1,14 @@
-"""One file a system: its networks, its losses, and who is updated by what, how often."""
+"""One folder a system: its networks, losses, updates, config, and the names of its weights in PyTorch."""
 
 import importlib
 import pkgutil
 
-from fer_jax.errors import UsageError
+from fer_jax.core.errors import UsageError
 
 
 def available() -> list[str]:
-    """Names of the systems: the files of this folder."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base")
+    """Names of the systems: the folders below this one."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
 
 
 def build(config, data):
@@ -19,4 +19,4 @@ def build(config, data):
     """
     if config.system not in available():
         raise UsageError(f"config.system: unknown system {config.system!r}; have {', '.join(available())}")
-    return importlib.import_module(f"fer_jax.systems.{config.system}").build(config, data)
+    return importlib.import_module(f"fer_jax.systems.{config.system}.system").build(config, data)

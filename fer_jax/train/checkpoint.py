@@ -14,8 +14,8 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from fer_jax.errors import RunFailed, UsageError
-from fer_jax.train.state import TrainState
+from fer_jax.core.errors import RunFailed, UsageError
+from fer_jax.core.state import TrainState
 
 FOLDER = "checkpoints"
 

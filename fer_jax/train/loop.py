@@ -10,18 +10,19 @@ import jax
 import numpy as np
 from absl import logging
 
-from fer_jax import systems, workdir
+from fer_jax import systems
+from fer_jax.core import schedules as schedule
+from fer_jax.core.errors import RunFailed, UsageError
+from fer_jax.core.metrics import flatten
+from fer_jax.core.protocols import Logged
+from fer_jax.core.state import TrainState, parameter_counts
 from fer_jax.data import Data, open_data
-from fer_jax.errors import RunFailed, UsageError
-from fer_jax.eval import runner as evaluation
-from fer_jax.eval.metrics import flatten
+from fer_jax.evaluation import evaluate as evaluation
 from fer_jax.interop import weights
 from fer_jax.report import console, plots, record
-from fer_jax.systems.base import Logged
-from fer_jax.train import schedule
+from fer_jax.train import workdir
 from fer_jax.train.checkpoint import Checkpoints
-from fer_jax.train.shard import Runner
-from fer_jax.train.state import TrainState, parameter_counts
+from fer_jax.train.mesh import Runner
 
 _IN_FLIGHT = 2  # steps given to the devices before the host waits for the oldest
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import ops
-from fer_jax.errors import UsageError
 
 SIDE = 32
 

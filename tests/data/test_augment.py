@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import augment, ops
-from fer_jax.errors import UsageError
 
 FACE = np.random.default_rng(0).integers(0, 256, (48, 48, 1)).astype(np.uint8)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import generated, open_data
-from fer_jax.errors import UsageError
 from tests.micro import micro
 
 SIDE = 16

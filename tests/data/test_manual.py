@@ -9,8 +9,8 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import manual
-from fer_jax.errors import UsageError
 
 
 class TinyManual(manual.ManualBuilder, skip_registration=True):

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import ops
-from fer_jax.errors import UsageError
 
 WHOLE = {"load_size": 0, "crop_kind": "none", "flip_half": False}
 

@@ -3,7 +3,7 @@
 import functools
 
 from fer_jax.data import registry
-from fer_jax.data.sources import rendered_faces
+from fer_jax.rendered import data_set as rendered_faces
 
 
 def test_a_set_that_another_process_prepares_meanwhile_is_read(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_jax.errors import UsageError
+from fer_jax.core.errors import UsageError
 from fer_jax.interop.pandas_pickle import load_frame
 
 FILES = sorted((Path(__file__).parent / "fixtures").glob("pandas_*.pkl"))

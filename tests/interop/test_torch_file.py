@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_jax.errors import UsageError
+from fer_jax.core.errors import UsageError
 from fer_jax.interop.torch_file import load_state_dict, save_state_dict
 
 FIXTURES = Path(__file__).parent / "fixtures"

@@ -9,8 +9,8 @@ import numpy as np
 
 from fer_jax.losses.agreement import ccc_loss
 from fer_jax.losses.classification import cross_entropy
-from fer_jax.models import graph
-from fer_jax.systems.emotion_gcn import inverse_frequency
+from fer_jax.systems.emotion_gcn import graph
+from fer_jax.systems.emotion_gcn.system import inverse_frequency
 from tests.parity.recipe import Fixture, _input, check_table
 
 AFFECTNET = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger")

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from configs.au_cyclegan import get_config
-from fer_jax.interop.au_cyclegan import torch_names
+from fer_jax.core.protocols import DataSpec
+from fer_jax.core.state import NetState, TrainState
 from fer_jax.interop.torch_names import export_tree, import_tree
-from fer_jax.losses.action_units import LossWeights
 from fer_jax.losses.adversarial import gradient_norms
-from fer_jax.losses.au_targets import Targets
 from fer_jax.systems import build
-from fer_jax.systems.au_cyclegan import Draws, Due
-from fer_jax.systems.base import DataSpec
-from fer_jax.train.state import NetState, TrainState
+from fer_jax.systems.au_cyclegan.losses import LossWeights
+from fer_jax.systems.au_cyclegan.system import Draws, Due
+from fer_jax.systems.au_cyclegan.targets import Targets
+from fer_jax.systems.au_cyclegan.torch import torch_names
 from tests.parity.recipe import Fixture, _input, _tensor, check_table
 
 SYSTEM = "au_cyclegan"

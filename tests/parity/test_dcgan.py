@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
+from fer_jax.core import optimisers as optim
+from fer_jax.core.protocols import DataSpec
+from fer_jax.core.state import NetState, TrainState
 from fer_jax.interop.torch_names import export_tree, import_tree
-from fer_jax.models import dcgan as models
-from fer_jax.systems.base import DataSpec
-from fer_jax.systems.dcgan import Dcgan, Draws
-from fer_jax.train import optim
-from fer_jax.train.state import NetState, TrainState
+from fer_jax.systems.dcgan import networks as models
+from fer_jax.systems.dcgan.system import Dcgan, Draws
 from tests.parity.recipe import check_table
 
 SYSTEM = "dcgan"

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from fer_jax.core import optimisers as optim
+from fer_jax.core.protocols import DataSpec
+from fer_jax.core.state import NetState, TrainState
 from fer_jax.data import augment
-from fer_jax.interop import byol as byol_files
-from fer_jax.interop import classifier as classifier_files
 from fer_jax.interop.torch_names import export_tree, import_tree
 from fer_jax.losses.classification import cross_entropy
-from fer_jax.models.byol import Byol
-from fer_jax.models.classifier import EmotionNet
-from fer_jax.systems.base import DataSpec
-from fer_jax.systems.byol import ByolSystem, _copied
-from fer_jax.train import optim
-from fer_jax.train.state import NetState, TrainState
+from fer_jax.systems.byol import torch as byol_files
+from fer_jax.systems.byol.networks import Byol
+from fer_jax.systems.byol.system import ByolSystem, _copied
+from fer_jax.systems.classifier import torch as classifier_files
+from fer_jax.systems.classifier.networks import EmotionNet
 from tests.parity.recipe import check_table
 
 SYSTEM = "emotion_classifier"

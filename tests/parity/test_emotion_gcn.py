@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
+from fer_jax.core import optimisers as optim
+from fer_jax.core.protocols import DataSpec
+from fer_jax.core.state import NetState, TrainState
 from fer_jax.interop.torch_names import export_tree, import_tree
-from fer_jax.models import emotion_gcn as models
-from fer_jax.models.densenet import DenseNet
-from fer_jax.models.layers import max_pool
-from fer_jax.systems.base import DataSpec
-from fer_jax.systems.emotion_gcn import EmotionGcn
-from fer_jax.train import optim
-from fer_jax.train.state import NetState, TrainState
+from fer_jax.nn.densenet import DenseNet
+from fer_jax.nn.layers import max_pool
+from fer_jax.systems.emotion_gcn import networks as models
+from fer_jax.systems.emotion_gcn.system import EmotionGcn
 from tests.parity.emotion_recipe import (
     AFFECTNET,
     DOUBLE,

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from fer_jax.core.metrics import agreement
+from fer_jax.data import alignment as align
 from fer_jax.data import ops
-from fer_jax.data.faces import align
-from fer_jax.eval.metrics import agreement
 from fer_jax.interop.torch_names import export_tree, import_tree
 from fer_jax.losses.agreement import ccc_loss
 from fer_jax.losses.classification import cross_entropy
-from fer_jax.models import bregnext, graph
-from fer_jax.models import emotion_gcn as models
+from fer_jax.nn import bregnext
+from fer_jax.systems.emotion_gcn import graph
+from fer_jax.systems.emotion_gcn import networks as models
 from tests.parity.emotion_recipe import (
     AFFECTNET,
     DOUBLE,

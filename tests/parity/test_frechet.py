@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_jax.eval.frechet import Statistics, frechet_distance
+from fer_jax.evaluation.frechet import Statistics, frechet_distance
 
 CASES = ["full_rank", "rank_deficient"]
 

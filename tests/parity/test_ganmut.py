@@ -6,12 +6,21 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
+from fer_jax.core.protocols import DataSpec
 from fer_jax.interop.torch_names import export_tree, import_tree
-from fer_jax.losses.ganmut import DISC, GEN, REC, GaussianDraws, GaussianRules, LinearDraws, LinearRules, LossWeights
-from fer_jax.models import ganmut as models
-from fer_jax.models.layers import InstanceNorm
-from fer_jax.systems.base import DataSpec
-from fer_jax.systems.ganmut import ORDER, Ganmut
+from fer_jax.nn.layers import InstanceNorm
+from fer_jax.systems.ganmut import networks as models
+from fer_jax.systems.ganmut.losses import (
+    DISC,
+    GEN,
+    REC,
+    GaussianDraws,
+    GaussianRules,
+    LinearDraws,
+    LinearRules,
+    LossWeights,
+)
+from fer_jax.systems.ganmut.system import ORDER, Ganmut
 from tests.parity.recipe import Fixture, _input, _tensor, check_table
 
 SYSTEM = "ganmut"

@@ -6,7 +6,7 @@ import pytest
 
 from fer_jax.interop.inception import TORCH_NAMES
 from fer_jax.interop.torch_names import import_tree
-from fer_jax.models.inception import Inception
+from fer_jax.nn.inception import Inception
 from tests.parity.emotion_recipe import nchw, nhwc
 
 BLOCKS = ("Mixed_5d", "Mixed_6e", "Mixed_7c")

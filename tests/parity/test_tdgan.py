@@ -8,12 +8,12 @@ import numpy as np
 import optax
 import pytest
 
+from fer_jax.core.protocols import DataSpec
+from fer_jax.core.state import NetState, TrainState
 from fer_jax.interop.torch_names import export_tree, import_tree
-from fer_jax.models import tdgan as models
-from fer_jax.models.layers import max_pool
-from fer_jax.systems.base import DataSpec
-from fer_jax.systems.tdgan import LossWeights, Noise, Tdgan
-from fer_jax.train.state import NetState, TrainState
+from fer_jax.nn.layers import max_pool
+from fer_jax.systems.tdgan import networks as models
+from fer_jax.systems.tdgan.system import LossWeights, Noise, Tdgan
 from tests.parity.recipe import check_table
 
 SYSTEM = "tdgan"

@@ -4,9 +4,9 @@ import numpy as np
 import optax
 import pytest
 
-from fer_jax.errors import UsageError
+from fer_jax.core.errors import UsageError
+from fer_jax.core.state import NetState, TrainState
 from fer_jax.train.checkpoint import Checkpoints
-from fer_jax.train.state import NetState, TrainState
 
 TX = optax.adam(1e-3)
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from fer_jax import systems
-from fer_jax.errors import UsageError
-from fer_jax.interop import emotion_gcn as interop
+from fer_jax.core.errors import UsageError
+from fer_jax.core.protocols import DataSpec
 from fer_jax.interop import weights
 from fer_jax.interop.torch_file import save_state_dict
-from fer_jax.systems.base import DataSpec
+from fer_jax.systems.emotion_gcn import torch as interop
 from fer_jax.train import loop
 from fer_jax.train.checkpoint import Checkpoints
-from fer_jax.train.shard import Runner
+from fer_jax.train.mesh import Runner
 from tests.micro import micro
 
 CLASSES = {"expression": ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger")}

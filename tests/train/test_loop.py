@@ -3,7 +3,8 @@
 import pytest
 from ml_collections import ConfigDict
 
-from fer_jax.train import loop, schedule
+from fer_jax.core import schedules as schedule
+from fer_jax.train import loop
 from tests import micro
 
 

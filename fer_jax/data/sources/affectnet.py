@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import affect, manual
-from fer_jax.data.faces import align
-from fer_jax.errors import UsageError
-from fer_jax.interop.restricted_pickle import load_npy
+from fer_jax.data import alignment as align
+from fer_jax.interop.safe_pickle.files import load_npy
 
 EXPRESSIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger")
 CONTEMPT = "contempt"
@@ -255,7 +255,7 @@ def builder(
       skip_bad: leave out pictures that cannot be decoded, or have no usable landmarks or face box, instead of stopping.
       classes: 7, or 8 with contempt.
       size: shorter side of the prepared pictures, 0 = as the faces are. What training uses keeps the set small.
-      swap_sides: as the reference, which takes a picture's width for its height, see `fer_jax.data.faces.align.face`.
+      swap_sides: as the reference, which takes a picture's width for its height, see `fer_jax.data.alignment.face`.
       annotations: the reference's data_affectnet.pkl, read in place of the first release's lists; "" = none.
 
     Raises:

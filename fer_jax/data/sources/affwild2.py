@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import affect, manual
-from fer_jax.errors import UsageError
 
 EXPRESSIONS = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
 SPLITS = {"train": "Train_Set", "test": "Validation_Set"}

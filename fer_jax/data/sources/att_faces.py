@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import manual
-from fer_jax.errors import UsageError
-from fer_jax.interop.restricted_pickle import load_npz
+from fer_jax.interop.safe_pickle.files import load_npz
 
 PEOPLE = 40
 _NPZ = "att_faces.npz"

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import manual
-from fer_jax.errors import UsageError
-from fer_jax.interop.restricted_pickle import load_npz
+from fer_jax.interop.safe_pickle.files import load_npz
 
 PEOPLE = 10575
 LISTS = ("casia_data_example.npz", "casia_data_examples.npz")  # the file's own name, and the one in its README

@@ -5,8 +5,8 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import manual
-from fer_jax.errors import UsageError
 
 
 class CelebA(manual.ManualBuilder):

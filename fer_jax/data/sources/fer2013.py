@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import manual
-from fer_jax.errors import UsageError
-from fer_jax.interop.restricted_pickle import load_npz, open_zip
+from fer_jax.interop.safe_pickle.files import load_npz, open_zip
 
 EXPRESSIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}  # in the order of the npz's usage

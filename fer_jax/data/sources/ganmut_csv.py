@@ -6,9 +6,9 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import manual
 from fer_jax.data.sources.affectnet import CONTEMPT, EXPRESSIONS
-from fer_jax.errors import UsageError
 
 LIST = "training.csv"
 _LABELS = (*EXPRESSIONS, CONTEMPT, "none", "uncertain", "no face")

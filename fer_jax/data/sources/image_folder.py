@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import manual
-from fer_jax.errors import UsageError
 
 SPLITS = {"train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation"}
 SPLITS |= {"test": "test", "testing": "test"}

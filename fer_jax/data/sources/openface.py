@@ -1,6 +1,6 @@
 """Faces that OpenFace 2 cut out and masked, with its action units: what the AU editor is trained on.
 
-OpenFace's FeatureExtraction, run on videos or folders of pictures (such as `fer_jax.tools.download_images` makes of
+OpenFace's FeatureExtraction, run on videos or folders of pictures (such as `fer_jax.cli.download_images` makes of
 EmotioNet's lists), writes a table of numbers and a folder of aligned faces for each, which are read here as they are.
 """
 
@@ -18,8 +18,8 @@ import tensorflow_datasets as tfds
 from absl import logging
 from tensorflow_datasets.core import shuffle
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import manual
-from fer_jax.errors import UsageError
 
 AUS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
 COLUMNS = {"presence": "c", "intensity": "r"}  # what a table's columns end in, AU01_c and AU01_r

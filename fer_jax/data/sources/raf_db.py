@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import manual
-from fer_jax.errors import UsageError
-from fer_jax.interop.restricted_pickle import load_npy, load_npz
+from fer_jax.interop.safe_pickle.files import load_npy, load_npz
 
 EXPRESSIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")  # official labels 1..7
 SPLITS = ("train", "test")

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fer_jax.core.errors import UsageError
+from fer_jax.data import alignment as align
 from fer_jax.data import manual, registry
-from fer_jax.data.faces import align
 from fer_jax.data.sources import affectnet
 from fer_jax.data.splits import own_splits
 from fer_jax.data.table import Records
-from fer_jax.errors import UsageError
 from tests.data.sources.manual_trees import column, maker, pickled, prepared
 
 EYES = ((30, 40), (61, 45))

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import manual, registry
 from fer_jax.data.sources import affwild2
 from fer_jax.data.splits import own_splits
 from fer_jax.data.table import Records
-from fer_jax.errors import UsageError
 from tests.data.sources.manual_trees import column, maker, pickled, picture, prepared
 
 EXPR = {"Train_Set": {"b": "0 -1 5 4", "a_left": "6 6"}, "Validation_Set": {"c": "1 2", "gone": "1 1 1", "bare": "1"}}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data.sources import att_faces
-from fer_jax.errors import UsageError
 from tests.data.sources.manual_trees import REAL, column, maker, picture, prepared
 
 

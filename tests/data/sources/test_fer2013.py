@@ -5,9 +5,9 @@ import csv
 import numpy as np
 import pytest
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import manual
 from fer_jax.data.sources import fer2013
-from fer_jax.errors import UsageError
 from tests.data.sources.manual_trees import REAL, column, maker, prepared
 
 

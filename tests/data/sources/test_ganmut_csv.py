@@ -2,9 +2,9 @@
 
 import pytest
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import manual
 from fer_jax.data.sources import celeba, ganmut_csv
-from fer_jax.errors import UsageError
 from tests.data.sources.manual_trees import column, maker, picture, prepared
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data.sources import affectnet, affwild2, att_faces, casia_webface, fer2013, image_folder, raf_db
-from fer_jax.errors import UsageError
 from tests.data.sources.manual_trees import column, maker, picture, prepared
 
 

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from tensorflow_datasets.core import shuffle
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data import manual, registry
 from fer_jax.data.sources import openface
 from fer_jax.data.table import Records
-from fer_jax.errors import UsageError
 from tests.data.sources.manual_trees import column, maker, prepared
 
 SIZE = 16

@@ -5,8 +5,8 @@ import os
 import numpy as np
 import pytest
 
+from fer_jax.core.errors import UsageError
 from fer_jax.data.sources import raf_db
-from fer_jax.errors import UsageError
 from tests.data.sources.manual_trees import column, maker, picture, prepared
 
 

@@ -1,0 +1,188 @@
+"""Figures of a system that draws faces from noise: how far they are from real ones, and what a recogniser sees in them.
+
+Distances are those of `frechet`, named after the network whose features they are of, each beside that of two halves of
+the real pictures ("floor"): what is measured of no difference. Where samples have a class, since the generator was
+asked for it or knows only one, a recogniser says how many show it, beside how many real pictures do ("real"): one that
+does not know such faces is noticed by that.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from fer_jax.core.protocols import Generator
+from fer_jax.core.state import TrainState
+from fer_jax.data import Data
+from fer_jax.data.sources.image_folder import class_name
+from fer_jax.data.table import spread
+from fer_jax.evaluation import frechet
+from fer_jax.evaluation import recognisers as recogniser
+from fer_jax.systems.emotion_gcn.graph import canonical
+from fer_jax.train.mesh import Runner
+
+_FEWEST = 10  # real pictures that a distance is taken to
+_BATCH = 64
+
+
+def figures(runner: Runner, state: TrainState, data: Data, split: str, measures: Any, *, final: bool) -> dict[str, Any]:
+    """Figures of a `Generator` on a split: "distance", and "samples_<who is asked>" where samples have a class.
+
+    Classes are asked for as often as the real pictures have them.
+
+    Args:
+      runner: of the generator.
+      state: its state.
+      data: of the run.
+      split: whose real pictures are compared with.
+      measures: `config.measures`, see `configs/dcgan.py`.
+      final: `final_samples` of them.
+    """
+    system = runner.system
+    assert isinstance(system, Generator)
+    positions = _positions(data, system.generates, split, measures)
+    asked, names = _classes(data, system, split, positions)
+    labels = np.resize(asked, measures["final_samples"] if final else measures["samples"])
+    samples = drawn(runner, state, labels)
+    return _compared(samples, labels, (data, system.generates, split, positions), (asked, names), measures)
+
+
+def pooled(networks: Mapping[str, tuple[Runner, TrainState]], data: Data, split: str, measures: Any) -> dict[str, Any]:
+    """The figures of one generator for each class, taken together, as `figures` has those of one that draws by class.
+
+    Args:
+      networks: class -> the generator's runner and state; all classes of the data set.
+      data: of all classes.
+      split: whose real pictures are compared with.
+      measures: as for `figures`; `final_samples` are drawn.
+    """
+    stream = next(iter(networks.values()))[0].system.generates  # type: ignore[attr-defined]
+    positions, names = _positions(data, stream, split, measures), data.spec.classes["expression"]
+    asked = np.asarray(data.tables[stream][split].labels["expression"])[positions]
+    labels = np.resize(asked, measures["final_samples"])
+    size, channels = data.spec.image_size, data.spec.channels
+    samples = np.zeros((len(labels), size, size, channels), np.float32)
+    for number, name in enumerate(names):
+        own = labels == number
+        if own.any():
+            samples[own] = drawn(*networks[name], np.zeros(own.sum(), int))
+    return _compared(samples, labels, (data, stream, split, positions), (asked, names), measures)
+
+
+def _compared(
+    samples: np.ndarray,
+    labels: np.ndarray,
+    reality: tuple[Data, str, str, np.ndarray],
+    classes: tuple[np.ndarray, tuple[str, ...]],
+    measures: Any,
+) -> dict[str, Any]:
+    """Samples of `labels` beside the real pictures at some positions of a data set's stream and split.
+
+    `classes` are those of the real pictures as numbers, and their names.
+    """
+    data, stream, split, positions = reality
+    asked, names = classes
+    table = data.tables[stream][split]
+    looker = recogniser.load(measures["judge"], "config.measures.judge", table.records.name)
+    network: Any = frechet.inception(measures["inception"], measures["form"]) if measures["inception"] else looker
+    measured = len(positions) >= _FEWEST and (network is not looker or getattr(looker, "has_features", True))
+    features, shares = [], []
+    for part in _parts(positions):
+        real = data.at(split, part)["image"]
+        features += [network.features(real)] * measured
+        shares += [looker.look(real).probabilities] * bool(names)
+    found: dict[str, Any] = {}
+    if measured:
+        both = (frechet.Statistics.of(values) for values in (np.concatenate(features), network.features(samples)))
+        found["distance"] = distances(network.name, *both)
+    if names:
+        said = looker.look(samples).probabilities
+        real_said = np.concatenate(shares)
+        found[f"samples_{looker.name}"] = recognised(said, labels, real_said, asked, names, looker.classes)
+    return found
+
+
+def distances(name: str, real: frechet.Statistics, fake: frechet.Statistics) -> dict[str, float]:
+    """Fréchet and kernel distance of kept features, with the former's floor; `name` is the network's."""
+    assert real.features is not None and fake.features is not None
+    key = frechet.metric_key(name)
+    return {
+        key: frechet.frechet_distance(real, fake),
+        f"{key}_floor": frechet.real_floor(real.features),
+        frechet.metric_key(name, kernel=True): frechet.kernel_distance(real.features, fake.features).mean,
+        "examples": fake.count,
+    }
+
+
+def recognised(
+    shares: np.ndarray,
+    labels: np.ndarray,
+    real_shares: np.ndarray,
+    real_labels: np.ndarray,
+    names: tuple[str, ...],
+    known: tuple[str, ...],
+) -> dict[str, Any]:
+    """How many pictures show their class: "accuracy" and "real_accuracy" over all, and both of each class by name.
+
+    Args:
+      shares: (N, K) probabilities of the samples, over the classes `known`.
+      labels: (N,) what was asked for.
+      real_shares: (M, K), of real pictures.
+      real_labels: (M,) their classes.
+      names: of the labels; those that are not `known` are left out.
+      known: whom the recogniser tells apart.
+    """
+    places = [canonical(name) for name in known]
+    place = np.array([places.index(canonical(name)) if canonical(name) in places else -1 for name in names])
+    found: dict[str, Any] = {}
+    for title, probabilities, wanted in (("", shares, place[labels]), ("real_", real_shares, place[real_labels])):
+        asked = wanted >= 0
+        if not asked.any():
+            continue
+        right = probabilities.argmax(1) == wanted
+        found[f"{title}accuracy"] = float(right[asked].mean())
+        each = {name: wanted == own for name, own in zip(names, place, strict=True) if own in wanted[asked]}
+        found |= {f"{title}{name}": float(right[own].mean()) for name, own in each.items()}
+    return {**found, "examples": int((place[labels] >= 0).sum())}
+
+
+def drawn(runner: Runner, state: TrainState, labels: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Pictures (N, S, S, C) in [0, 1] of classes (N,), from vectors that depend on the seed and the place alone."""
+    parts = []
+    for i, part in enumerate(_parts(labels)):
+        whole = np.resize(part, _BATCH).astype(np.int32)  # the rest is filled up with the first ones
+        parts.append(np.asarray(_drawing(runner)(state, np.uint32(seed), np.int32(i), whole))[: len(part)])
+    return np.concatenate(parts)
+
+
+@functools.lru_cache(maxsize=4)
+def _drawing(runner: Runner):
+    """(state, seed, batch, classes) -> pictures; compiled once a run."""
+    system = runner.system
+    assert isinstance(system, Generator)
+
+    def draw(state, seed, batch, labels):
+        return system.generate(state, jax.random.fold_in(jax.random.key(seed), batch), len(labels), labels)
+
+    return jax.jit(draw, in_shardings=runner.replicated, out_shardings=runner.replicated)
+
+
+def _parts(values: np.ndarray) -> list[np.ndarray]:
+    return [values[start : start + _BATCH] for start in range(0, len(values), _BATCH)]
+
+
+def _positions(data: Data, stream: str, split: str, measures: Any) -> np.ndarray:
+    """Of the real pictures that are compared with."""
+    return spread(len(data.tables[stream][split]), measures["pictures"])
+
+
+def _classes(data: Data, system: Any, split: str, positions: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Classes of real pictures as numbers, and their names; zeros and () where samples have no class."""
+    table = data.tables[system.generates][split]
+    if only := data.config.streams[system.generates].only:
+        return np.zeros(len(positions), int), (class_name(only, "expression"),)
+    if not system.classes:
+        return np.zeros(len(positions), int), ()
+    return np.asarray(table.labels["expression"])[positions], system.classes

@@ -1,0 +1,1 @@
+"""Photographs: where the faces are in them, and faces put back into them."""

@@ -1,0 +1,1 @@
+"""The face editor conditioned on action units: WGAN-GP with reconstruction."""

@@ -1,0 +1,1 @@
+"""BYOL: features without labels, for the FER2013 classifiers to start from."""

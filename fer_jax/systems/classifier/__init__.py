@@ -1,0 +1,1 @@
+"""The FER2013 classifiers."""

@@ -1,0 +1,1 @@
+"""DCGAN: faces of an expression from noise."""

@@ -1,0 +1,49 @@
+"""Correlations of classes, valence and arousal as JSON files: {"nodes": [names], "correlation": [[numbers]]}."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fer_jax.core.errors import UsageError
+from fer_jax.systems.emotion_gcn.graph import DIMENSIONS, canonical
+
+
+def write(path: str | os.PathLike, classes: Sequence[str], matrix: np.ndarray) -> None:
+    """Writes a matrix (K + 2, K + 2) with the names of its rows.
+
+    Raises:
+      UsageError: the file cannot be written.
+    """
+    rows = [[float(value) for value in row] for row in matrix]
+    try:
+        Path(path).write_text(json.dumps({"nodes": [*classes, *DIMENSIONS], "correlation": rows}, indent=1) + "\n")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def read(path: str | os.PathLike, classes: Sequence[str]) -> np.ndarray:
+    """The matrix of a file for these classes in this order, then valence and arousal. -> (K + 2, K + 2) float64.
+
+    Raises:
+      UsageError: the file cannot be read, is not such a matrix, or lacks a class.
+    """
+    try:
+        content = json.loads(Path(path).read_text())
+        names = [canonical(name) for name in content["nodes"]]
+        matrix = np.array(content["correlation"], np.float64)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{path}: not a correlation file ({error}); fer_jax.cli.adjacency writes such files"
+        ) from None
+    if matrix.shape != (len(names), len(names)) or not np.isfinite(matrix).all():
+        raise UsageError(f"{path}: needed is a square of {len(names)} x {len(names)} finite numbers, one row a node")
+    wanted = [canonical(name) for name in (*classes, *DIMENSIONS)]
+    if missing := [name for name in wanted if name not in names]:
+        raise UsageError(f"{path}: has no row for {', '.join(missing)}; it has {', '.join(names)}")
+    rows = [names.index(name) for name in wanted]
+    return matrix[np.ix_(rows, rows)]

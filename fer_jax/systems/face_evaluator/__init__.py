@@ -1,0 +1,1 @@
+"""The network that scores edited faces: action units, expression and identity."""

@@ -1,0 +1,1 @@
+"""GANmut: edits at a point of a learned space of expressions."""
