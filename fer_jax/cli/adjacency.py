@@ -19,6 +19,7 @@ from absl import flags, logging
 
 from fer_jax.cli import common
 from fer_jax.core.errors import UsageError
+from fer_jax.core.labels import VALENCE_AROUSAL, expression_name
 
 
 def of_data(data: Any) -> tuple[tuple[str, ...], np.ndarray]:
@@ -31,13 +32,13 @@ def of_data(data: Any) -> tuple[tuple[str, ...], np.ndarray]:
 
     stream = data.config.evaluate
     table = data.tables[stream]["train"]
-    if missing := [field for field in ("expression", *graph.DIMENSIONS) if field not in table.labels]:
+    if missing := [field for field in ("expression", *VALENCE_AROUSAL) if field not in table.labels]:
         raise UsageError(
             f"config.data.streams.{stream}.labels: has no {', '.join(missing)}; needed are expression, valence and "
             "arousal, as in configs/emotion_gcn.py"
         )
     classes = table.classes["expression"]
-    va = np.stack([table.labels[field] for field in graph.DIMENSIONS], -1)
+    va = np.stack([table.labels[field] for field in VALENCE_AROUSAL], -1)
     if not np.isfinite(va).all():
         raise UsageError(
             f"{table.records.name}: {int((~np.isfinite(va)).any(1).sum())} pictures without valence or arousal"
@@ -52,16 +53,15 @@ def of_file(path: str) -> tuple[tuple[str, ...], np.ndarray]:
       UsageError: the file cannot be read or is no such matrix.
     """
     from fer_jax.interop.pandas_pickle import load_frame
-    from fer_jax.systems.emotion_gcn import graph
 
     frame = load_frame(path)
-    names = [graph.canonical(name) for name in frame.rows]
+    names = [expression_name(name) for name in frame.rows]
     if frame.rows != frame.columns or len(set(names)) != len(names) or not np.isfinite(frame.values).all():
         raise UsageError(f"{path}: needed is a matrix of finite numbers whose rows and columns have the same names")
-    if missing := [name for name in graph.DIMENSIONS if name not in names]:
+    if missing := [name for name in VALENCE_AROUSAL if name not in names]:
         raise UsageError(f"{path}: has no row for {', '.join(missing)}; it has {', '.join(frame.rows)}")
-    classes = [name for name in names if name not in graph.DIMENSIONS]
-    order = [names.index(name) for name in (*classes, *graph.DIMENSIONS)]
+    classes = [name for name in names if name not in VALENCE_AROUSAL]
+    order = [names.index(name) for name in (*classes, *VALENCE_AROUSAL)]
     return tuple(classes), frame.values[np.ix_(order, order)]
 
 
@@ -103,7 +103,7 @@ def run() -> None:
         classes, matrix = of_data(open_data(given.config, training=False))
     if given.out:
         correlation.write(given.out, classes, matrix)
-    names = (*classes, *graph.DIMENSIONS)
+    names = (*classes, *VALENCE_AROUSAL)
     matrices = {"correlation": matrix, "adjacency": graph.adjacency(matrix)}
     print("\n\n".join(table(title, names, values) for title, values in matrices.items()))
     if given.plot:

@@ -36,9 +36,9 @@ from PIL import Image
 
 from fer_jax.cli import common
 from fer_jax.core.errors import UsageError
+from fer_jax.core.labels import expression_name
 from fer_jax.data import generated
 from fer_jax.data.generated import Entry, Manifest
-from fer_jax.systems.emotion_gcn.graph import canonical
 
 if TYPE_CHECKING:
     from fer_jax.faces.paste import Detector
@@ -76,10 +76,10 @@ def boxes(classes: Sequence[str], points: Mapping[str, Any], radius: float, limi
     Raises:
       UsageError: there is no point of a class.
     """
-    known = {canonical(name): np.asarray(point, np.float64) for name, point in points.items()}
-    if missing := [name for name in classes if canonical(name) not in known]:
+    known = {expression_name(name): np.asarray(point, np.float64) for name, point in points.items()}
+    if missing := [name for name in classes if expression_name(name) not in known]:
         raise UsageError(f"--workdir: its system has no point of {', '.join(missing)}; it has {', '.join(points)}")
-    centres = {name: known[canonical(name)] for name in classes}
+    centres = {name: known[expression_name(name)] for name in classes}
     return {name: (np.clip(c - radius, *limits), np.clip(c + radius, *limits)) for name, c in centres.items()}
 
 
@@ -91,11 +91,11 @@ def published_boxes(classes: Sequence[str], radius: float, controls: int) -> Box
     """
     if controls != len(PUBLISHED["anger"]):
         raise UsageError(f"--points=published: points of a plane, and the system has {controls} controls; use own")
-    if missing := [name for name in classes if canonical(name) not in PUBLISHED]:
+    if missing := [name for name in classes if expression_name(name) not in PUBLISHED]:
         raise UsageError(f"--points=published: there is none of {', '.join(missing)}; use own")
     found = dict(boxes(classes, PUBLISHED, radius, (-1.0, 1.0)))
     for name, (low, high) in found.items():
-        if canonical(name) == "anger":
+        if expression_name(name) == "anger":
             found[name] = (np.array([low[0], PUBLISHED["anger"][1]]), high)
     return found
 

@@ -1,7 +1,7 @@
 """Edits a face: asks an editor for action units, an emotion or a point of its space, and shows the way there.
 
 python -m fer_jax.cli.edit --workdir=runs/au_cyclegan-tiny face.png --au=AU12=1 --au=AU04=0.5
-python -m fer_jax.cli.edit --workdir=runs/au_cyclegan-tiny test:17 --emotion=joy --intensity=0.7
+python -m fer_jax.cli.edit --workdir=runs/au_cyclegan-tiny test:17 --emotion=happiness --intensity=0.7
 python -m fer_jax.cli.edit --workdir=runs/ganmut-tiny face.png --at=0.6,0.4
 python -m fer_jax.cli.edit --workdir=runs/ganmut-tiny_linear face.png --theta=1.2 --rho=0.8
 python -m fer_jax.cli.edit --workdir=runs/ganmut-tiny photo.jpg --box=40,30,96,120 --emotion=happiness
@@ -27,6 +27,7 @@ from PIL import Image
 
 from fer_jax.cli import common
 from fer_jax.core.errors import UsageError
+from fer_jax.core.labels import expression_name
 from fer_jax.faces import paste
 
 
@@ -72,9 +73,10 @@ class Wish(NamedTuple):
         names, wanted = list(trained.system.controls), {}
         if self.emotion:
             known = trained.system.emotions(trained.state)
-            if self.emotion not in known:
+            emotion = expression_name(self.emotion)
+            if emotion not in known:
                 raise UsageError(f"--emotion: {self.emotion!r} is not one of {', '.join(known)}")
-            wanted = dict(enumerate(map(float, editing.at_intensity(known, self.emotion, self.intensity))))
+            wanted = dict(enumerate(map(float, editing.at_intensity(known, emotion, self.intensity))))
         if self.at:
             if len(self.at) != len(names):
                 raise UsageError(f"--at: {len(self.at)} values; needed are {len(names)}, of {', '.join(names)}")

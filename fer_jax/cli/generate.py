@@ -24,6 +24,7 @@ from PIL import Image
 
 from fer_jax.cli import common
 from fer_jax.core.errors import UsageError
+from fer_jax.core.labels import expression_name
 
 _CHUNK = 256  # training pictures that are read at once
 _SHOWN = 8  # rows of the neighbours' sheet
@@ -39,22 +40,15 @@ def classes_asked(trained: common.Trained, expression: str, count: int) -> tuple
     if not expression:
         return np.repeat(np.arange(max(len(names), 1)), -(-count // max(len(names), 1))), names
     if names:
-        places = {_standard(name): i for i, name in enumerate(names)}
-        if _standard(expression) not in places:
+        places = {expression_name(name): i for i, name in enumerate(names)}
+        if expression_name(expression) not in places:
             raise UsageError(f"--expression: {expression!r} is not one of {', '.join(names)}")
-        return np.full(count, places[_standard(expression)]), ()
+        return np.full(count, places[expression_name(expression)]), ()
     only = trained.config.data.streams[trained.system.generates].only
-    if _standard(only) != _standard(expression):
+    if expression_name(only) != expression_name(expression):
         what = f"of {only} alone" if only else "of all expressions together, and cannot be asked for one"
         raise UsageError(f"--expression: {expression!r} cannot be drawn: {trained.folder} is a run {what}")
     return np.zeros(count, int), ()
-
-
-def _standard(name: str) -> str:
-    from fer_jax.data.sources.image_folder import class_name
-    from fer_jax.systems.emotion_gcn.graph import canonical
-
-    return canonical(class_name(name, "expression"))
 
 
 # ---- nearest neighbours ---------------------------------------------------------------------------------------------

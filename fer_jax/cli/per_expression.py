@@ -21,6 +21,7 @@ from PIL import Image
 
 from fer_jax.cli import common, runs
 from fer_jax.core.errors import UsageError
+from fer_jax.core.labels import expression_name
 
 _COLUMNS = 8  # of samples, and of real pictures
 _ALL = "together"
@@ -42,7 +43,6 @@ def open_expressions(config: Any, chosen: Sequence[str] = ()) -> dict[str, Any]:
     from fer_jax import systems
     from fer_jax.core.protocols import Generator
     from fer_jax.data import open_data
-    from fer_jax.data.sources.image_folder import class_name
 
     data = open_data(config)
     data.check_batch(jax.device_count())
@@ -57,7 +57,7 @@ def open_expressions(config: Any, chosen: Sequence[str] = ()) -> dict[str, Any]:
     names = data.spec.classes.get("expression", ())
     if not names:
         raise UsageError("--config: the data set has no expressions; name one that has")
-    wanted = [class_name(name, "expression") for name in chosen] or list(names)
+    wanted = [expression_name(name) for name in chosen] or list(names)
     if unknown := [name for name in wanted if name not in names]:
         raise UsageError(f"--expressions: {unknown[0]!r} is not one of {', '.join(names)}")
     configs = {}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fer_jax.core.errors import UsageError
+from fer_jax.core.labels import expression_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,10 +192,8 @@ def _only(table: Any, wanted: str, field: str, split: str) -> Any:
     Raises:
       UsageError: there is no such class, or no picture of it.
     """
-    from fer_jax.data.sources.image_folder import class_name
-
     names = table.classes.get("expression", ())
-    if (expression := class_name(wanted, "expression")) not in names:
+    if (expression := expression_name(wanted)) not in names:
         have = f"has {', '.join(names)}" if names else "needs the label expression"
         raise UsageError(f"config.data.streams.{field}: {wanted!r} is no class of {table.records.name}, which {have}")
     chosen = table.where(table.labels["expression"] == names.index(expression))

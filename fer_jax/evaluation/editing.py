@@ -14,15 +14,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
+from fer_jax.core.labels import AU_NAMES, expression_name
 from fer_jax.evaluation.face_evaluator import Judge, Seen
 from fer_jax.evaluation.recognisers import Looker
-from fer_jax.rendered.model import AU_NUMBERS
-from fer_jax.systems.emotion_gcn.graph import canonical
 
-_CLASSES = {"joy": "happiness"}  # emotions whose class has another name
 _SETTLED = 0.02  # of a probability: what counts as no change
 PRESENT = 0.2  # from this intensity on a unit counts as there, as 1 of OpenFace's 5
-UNITS = tuple(f"AU{number:02d}" for number in AU_NUMBERS)
 
 Edit = Callable[[np.ndarray, np.ndarray], np.ndarray]  # pictures (N, S, S, C) and controls (N, K) -> pictures
 KnowingEdit = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # likewise, told what the pictures show
@@ -104,7 +101,7 @@ def measure(trial: Trial, edit: KnowingEdit, judge: Judge, truth: np.ndarray) ->
         "identity_pairs": pairs,
         "identity_ratio": means["identity"] / pairs,
         "examples": len(trial.unit),
-        "units": [UNITS[unit] for unit in units],
+        "units": [AU_NAMES[unit] for unit in units],
         **{f"{name}_of_units": values for name, values in each.items()},
     }
 
@@ -203,8 +200,8 @@ def intensities(sources: np.ndarray, edit: Edit, looker: Looker, emotions: Mappi
 
 def _known(emotions: Mapping[str, np.ndarray], looker: Looker) -> dict[str, int]:
     """Emotions that a recogniser has a class for -> its number."""
-    classes = [canonical(name) for name in looker.classes]
-    own = {name: canonical(_CLASSES.get(name, name)) for name in emotions}
+    classes = [expression_name(name) for name in looker.classes]
+    own = {name: expression_name(name) for name in emotions}
     return {name: classes.index(known) for name, known in own.items() if known in classes}
 
 

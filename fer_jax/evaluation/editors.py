@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from fer_jax.core.labels import AU_NAMES
 from fer_jax.core.protocols import Editor
 from fer_jax.core.state import TrainState
 from fer_jax.data import Data
@@ -51,7 +52,7 @@ def figures(
     edit = functools.partial(_batched, functools.partial(runner.edit, state))
     emotions = {name: np.asarray(values, np.float32) for name, values in system.emotions(state).items()}
     count = _FINAL_SOURCES if final else measures["sources"]
-    if rendered and "aus" in table.labels and system.controls == editing.UNITS:
+    if rendered and "aus" in table.labels and system.controls == AU_NAMES:
         told, unaided = ways(runner, state)
         found |= _of_units(data, split, count, {"edit": told} | ({"edit_seen": unaided} if final else {}))
     chosen = spread(len(table), count)

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fer_jax.core.labels import AU_NUMBERS
 from fer_jax.inference import packed
-from fer_jax.rendered.model import AU_NUMBERS
 from fer_jax.systems.face_evaluator.networks import FaceJudge
 
 FILE = Path(__file__).with_name("face_evaluator.npz")

@@ -13,14 +13,13 @@ from typing import Any
 import jax
 import numpy as np
 
+from fer_jax.core.labels import expression_name
 from fer_jax.core.protocols import Generator
 from fer_jax.core.state import TrainState
 from fer_jax.data import Data
-from fer_jax.data.sources.image_folder import class_name
 from fer_jax.data.table import spread
 from fer_jax.evaluation import frechet
 from fer_jax.evaluation import recognisers as recogniser
-from fer_jax.systems.emotion_gcn.graph import canonical
 from fer_jax.train.mesh import Runner
 
 _FEWEST = 10  # real pictures that a distance is taken to
@@ -134,8 +133,8 @@ def recognised(
       names: of the labels; those that are not `known` are left out.
       known: whom the recogniser tells apart.
     """
-    places = [canonical(name) for name in known]
-    place = np.array([places.index(canonical(name)) if canonical(name) in places else -1 for name in names])
+    places = [expression_name(name) for name in known]
+    place = np.array([places.index(expression_name(name)) if expression_name(name) in places else -1 for name in names])
     found: dict[str, Any] = {}
     for title, probabilities, wanted in (("", shares, place[labels]), ("real_", real_shares, place[real_labels])):
         asked = wanted >= 0
@@ -182,7 +181,7 @@ def _classes(data: Data, system: Any, split: str, positions: np.ndarray) -> tupl
     """Classes of real pictures as numbers, and their names; zeros and () where samples have no class."""
     table = data.tables[system.generates][split]
     if only := data.config.streams[system.generates].only:
-        return np.zeros(len(positions), int), (class_name(only, "expression"),)
+        return np.zeros(len(positions), int), (expression_name(only),)
     if not system.classes:
         return np.zeros(len(positions), int), ()
     return np.asarray(table.labels["expression"])[positions], system.classes

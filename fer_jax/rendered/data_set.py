@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
+from fer_jax.core.labels import AU_NUMBERS
 from fer_jax.rendered import model as face_model
 from fer_jax.rendered import pool, population
 from fer_jax.rendered import render as renderer
@@ -140,7 +141,7 @@ class RenderedFaces(tfds.core.GeneratorBasedBuilder):
                 "expression": tfds.features.ClassLabel(names=population.EXPRESSIONS),
                 "identity": tfds.features.Scalar(np.int64),
                 "identity_vector": tfds.features.Tensor(shape=(identity_size,), dtype=np.float32),
-                "aus": tfds.features.Tensor(shape=(len(face_model.AU_NUMBERS),), dtype=np.float32),
+                "aus": tfds.features.Tensor(shape=(len(AU_NUMBERS),), dtype=np.float32),
                 "valence": tfds.features.Scalar(np.float32),
                 "arousal": tfds.features.Scalar(np.float32),
                 "pose": tfds.features.Tensor(shape=(3,), dtype=np.float32),

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-AU_NUMBERS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
+from fer_jax.core.labels import AU_NUMBERS
+
 MACRO_SIZE, APPEARANCE_SIZE = 6, 16
 SKIN, EYE, TEETH, TONGUE, HAIR = 0, 1, 2, 3, 4
 

@@ -10,9 +10,10 @@ import functools
 
 import numpy as np
 
+from fer_jax.core.labels import AU_NUMBERS
 from fer_jax.rendered import model as face_model
 
-_AT = {number: index for index, number in enumerate(face_model.AU_NUMBERS)}
+_AT = {number: index for index, number in enumerate(AU_NUMBERS)}
 _TILE = 256
 
 

@@ -10,6 +10,7 @@ import dataclasses
 
 import numpy as np
 
+from fer_jax.core.labels import AU_NUMBERS
 from fer_jax.rendered import model as face_model
 from fer_jax.rendered import render as renderer
 
@@ -53,7 +54,7 @@ class FaceSpec:
     identity_vector: np.ndarray  # (identity_size,) float32
     expression: int  # index into EXPRESSIONS
     strength: float  # in [0, 1]; 0 for neutral
-    aus: np.ndarray  # (17,) float32 in [0, 1], order model.AU_NUMBERS
+    aus: np.ndarray  # (17,) float32 in [0, 1], order of `AU_NUMBERS`
     valence: float  # in [-1, 1]
     arousal: float  # in [-1, 1]
     pose: np.ndarray  # (3,) float32 degrees: yaw (to the person's left), pitch (up), roll (to the person's left)
@@ -107,7 +108,7 @@ def sample_aus(rng: np.random.Generator, name: str, strength: float) -> np.ndarr
     The prototype with varied and dropped units; in 30 % of the pictures a trace of another class on top, as in life
     (a neutral face gets a weak one), which makes the classes overlap a little; stray units; rare blinks.
     """
-    at = {number: index for index, number in enumerate(face_model.AU_NUMBERS)}
+    at = {number: index for index, number in enumerate(AU_NUMBERS)}
     aus = np.zeros(len(at), np.float32)
 
     def add(which: str, amount: float) -> None:
@@ -128,7 +129,7 @@ def sample_aus(rng: np.random.Generator, name: str, strength: float) -> np.ndarr
 
 def sample_free_aus(rng: np.random.Generator) -> np.ndarray:
     """AU intensities (17,), each present with the same chance and of any strength, whatever the others are."""
-    count = len(face_model.AU_NUMBERS)
+    count = len(AU_NUMBERS)
     present = rng.random(count) < rng.uniform(0.05, 0.4)
     return (present * rng.uniform(0.05, 1.0, count)).astype(np.float32)
 
@@ -139,7 +140,7 @@ def affect(name: str, strength: float, aus: np.ndarray) -> tuple[float, float]:
     ``v = tanh(strength * centre_v + sum_j c_j * au_j)`` with `_AU_TERMS`, and the same for arousal; `tanh` is scaled
     by its value at 1.1 so that a full prototype reaches about its centre.
     """
-    at = {number: index for index, number in enumerate(face_model.AU_NUMBERS)}
+    at = {number: index for index, number in enumerate(AU_NUMBERS)}
     total = strength * np.array(CIRCUMPLEX[name], np.float64)
     for number, valence, arousal in _AU_TERMS:
         total += float(aus[at[number]]) * np.array([valence, arousal])

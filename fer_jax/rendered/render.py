@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fer_jax.core.labels import AU_NUMBERS
 from fer_jax.rendered import model as face_model
 from fer_jax.rendered import paint, raster
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 # and chin always lie at about 27 % and 92 % of the picture's height.
 _TOP, _HEIGHT, _DISTANCE, _PLANE = 7.98, 1.98, 7.0, 1.25
 _PIVOT = np.array([0.0, 7.0, 0.85], np.float32)  # centre of head rotations
-_PARTING = tuple(face_model.AU_NUMBERS.index(number) for number in (10, 12, 20, 25, 26))  # AUs that show the teeth
+_PARTING = tuple(AU_NUMBERS.index(number) for number in (10, 12, 20, 25, 26))  # AUs that show the teeth
 # Material, albedo, gloss.
 _MOUTH = ((face_model.TEETH, (0.74, 0.68, 0.58), 0.2), (face_model.TONGUE, (0.42, 0.10, 0.10), 0.1))
 MIN_SIZE, MAX_SIZE = 16, 1024

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from fer_jax.core.labels import expression_name
 from fer_jax.report import images
 from fer_jax.report.plots import new_figure, rasterised
-from fer_jax.systems.emotion_gcn.graph import canonical
 
 _COLOURS = {
     "neutral": "tab:blue",
@@ -65,7 +65,7 @@ def colours(classes: Sequence[str]) -> dict[str, Any]:
     from matplotlib.colors import to_rgb
 
     spare = iter(_OTHERS * len(classes))
-    return {name: to_rgb(_COLOURS.get(canonical(name)) or next(spare)) for name in classes}
+    return {name: to_rgb(_COLOURS.get(expression_name(name)) or next(spare)) for name in classes}
 
 
 def grid(planes: Sequence[tuple[Plane, np.ndarray]], classes: Sequence[str]) -> Image.Image:

@@ -64,7 +64,7 @@ def test_points():
         ({"settings": ["AU12=much"]}, "'much' is not a number"),
         ({"settings": ["AU12=1.5"]}, r"AU12=1.5 is outside of 0\.\.1"),
         ({"settings": ["AU12=nan"]}, r"outside of 0\.\.1"),
-        ({"emotion": "joyful"}, "'joyful' is not one of joy, sadness"),
+        ({"emotion": "joyful"}, "'joyful' is not one of happiness, sadness"),
         ({"emotion": "joy", "intensity": 1.5}, r"AU06=1.5 is outside"),
         ({"at": (0.5, 0.5)}, "2 values; needed are 17"),
     ],

@@ -116,22 +116,22 @@ def test_expressions_by_name():
     joy = np.zeros(17)
     joy[[4, 8]] = 1
     sources = pictures(np.zeros((3, 17), np.float32))
-    emotions = {"joy": joy, "contempt": joy}  # of which the judge knows the first, as happiness
+    emotions = {"happiness": joy, "contempt": joy}  # of which the judge knows the first
     assert editing.expressions(sources, perfect, Reads(), emotions) == {
         "accuracy": 1.0,
-        "joy": 1.0,
+        "happiness": 1.0,
         "examples": 3,
     }
-    assert editing.expressions(sources, lambda i, a: i, Reads(), emotions)["joy"] == 0
+    assert editing.expressions(sources, lambda i, a: i, Reads(), emotions)["happiness"] == 0
     assert editing.expressions(sources, perfect, Reads(), {"contempt": joy}) == {}
 
 
 def test_probability_rises_with_what_is_asked():
     """The judge sees happiness from the 9th unit's half on: at shares 0, 1/4, 1/2 of the way not yet."""
     sources, joy = pictures(np.zeros((3, 17), np.float32)), np.eye(17)[8]
-    asked = {"neutral": np.zeros(17), "joy": joy, "contempt": joy}
+    asked = {"neutral": np.zeros(17), "happiness": joy, "contempt": joy}
     found = editing.intensities(sources, perfect, Reads(), asked)
-    assert found["probability_of"] == {"joy": [0, 0, 0, 1, 1]} and found["shares"] == [0, 0.25, 0.5, 0.75, 1]
+    assert found["probability_of"] == {"happiness": [0, 0, 0, 1, 1]} and found["shares"] == [0, 0.25, 0.5, 0.75, 1]
     assert found["rising"] == 1 and found["rank_correlation"] == pytest.approx(0.866, abs=1e-3)
     assert editing.intensities(sources, perfect, Reads(), {"contempt": joy}) == {}
 
@@ -142,7 +142,7 @@ def test_probability_rises_with_what_is_asked():
 
     found = editing.intensities(sources, perfect, Graded(), asked)
     assert found["rising"] == 1 == found["rank_correlation"]
-    np.testing.assert_allclose(found["probability_of"]["joy"], found["shares"], atol=1e-6)
+    np.testing.assert_allclose(found["probability_of"]["happiness"], found["shares"], atol=1e-6)
     for most, rising in ((0.4, 0), (0.99, 1)):  # what is asked is shown up to `most`, and then less and less
         found = editing.intensities(sources, lambda i, a, m=most: perfect(i, np.minimum(a, 2 * m - a)), Graded(), asked)
         assert found["rising"] == rising, most
@@ -151,12 +151,12 @@ def test_probability_rises_with_what_is_asked():
 def test_at_an_intensity():
     points = {"neutral": np.array([0.2, 0.0]), "anger": np.array([0.6, -0.4])}
     np.testing.assert_allclose(editing.at_intensity(points, "anger", 0.5), (0.4, -0.2), rtol=1e-6)
-    np.testing.assert_allclose(editing.at_intensity({"joy": np.array([0.8])}, "joy", 0.25), 0.2, rtol=1e-6)
+    np.testing.assert_allclose(editing.at_intensity({"happiness": np.array([0.8])}, "happiness", 0.25), 0.2, rtol=1e-6)
 
 
 def test_expressions_of_another_person():
     sources, joy = pictures(np.zeros((3, 17), np.float32)), np.eye(17)[8]
-    found = editing.expressions(sources, perfect, Reads(), {"joy": joy}, others=sources)
+    found = editing.expressions(sources, perfect, Reads(), {"happiness": joy}, others=sources)
     assert found["identity_ratio"] == pytest.approx(1) == found["identity_pairs"]
     found = editing.expressions(sources, lambda i, a: pictures(a, seed=9), Reads(), {"joy": joy}, others=sources)
     assert found["accuracy"] == 1 and found["identity_ratio"] < 0.8

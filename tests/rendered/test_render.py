@@ -8,10 +8,11 @@ import sys
 import numpy as np
 import pytest
 
+from fer_jax.core.labels import AU_NUMBERS
 from fer_jax.rendered import model as face_model
 from fer_jax.rendered import pool, population, render
 
-AT = {number: index for index, number in enumerate(face_model.AU_NUMBERS)}
+AT = {number: index for index, number in enumerate(AU_NUMBERS)}
 MODEL = face_model.load()
 
 

@@ -9,21 +9,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from fer_jax.core.errors import UsageError
+from fer_jax.core.labels import expression_name
 from fer_jax.data import manual
 
 SPLITS = {"train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation"}
 SPLITS |= {"test": "test", "testing": "test"}
-SYNONYMS = {
-    "surprise": ("surprised", "suprise", "su"),
-    "fear": ("fearful", "afraid", "scared", "fe"),
-    "disgust": ("disgusted", "di"),
-    "happiness": ("happy", "joy", "ha"),
-    "sadness": ("sad", "sa"),
-    "anger": ("angry", "an"),
-    "neutral": ("neutrality", "ne"),
-    "contempt": ("contemptuous", "co"),
-}
-_STANDARD = {word: name for name, words in SYNONYMS.items() for word in (name, *words)}
 
 
 class ImageFolderSource(manual.ManualBuilder):
@@ -70,7 +60,7 @@ class ImageFolderSource(manual.ManualBuilder):
 
 def class_name(folder: str, label: str) -> str:
     """The class of a folder: for expressions the standard name of a common synonym, else the folder's own name."""
-    return _STANDARD.get(folder.strip().lower(), folder) if label == "expression" else folder
+    return expression_name(folder) if label == "expression" else folder
 
 
 def _subfolders(path: Path) -> list[Path]:

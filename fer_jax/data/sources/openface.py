@@ -19,9 +19,9 @@ from absl import logging
 from tensorflow_datasets.core import shuffle
 
 from fer_jax.core.errors import UsageError
+from fer_jax.core.labels import AU_NUMBERS
 from fer_jax.data import manual
 
-AUS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
 COLUMNS = {"presence": "c", "intensity": "r"}  # what a table's columns end in, AU01_c and AU01_r
 STRONGEST = 5  # intensities are 0..5
 SPLITS = ("train", "validation", "test")
@@ -33,7 +33,7 @@ _FILES = 100  # of which it then fills so many, one after another, and reads eac
 
 
 class Openface(manual.ManualBuilder):
-    """Features: image [S, S, 3] uint8, aus [17] float32 in the order of `AUS`, part, file (table, frame and row).
+    """Features: image [S, S, 3] uint8, aus [17] float32 in the order of `AU_NUMBERS`, part, file (table, frame, row).
 
     AUs are as OpenFace gives them, 0 or 1 (presence) or 0..5 (intensity); scaling them is the system's, by what it
     finds in its training split. Rows without success, or of too little confidence, are dropped and counted, see
@@ -65,7 +65,7 @@ class Openface(manual.ManualBuilder):
         size = self.config.options["size"]
         return {
             "image": tfds.features.Image(shape=(size, size, 3)),
-            "aus": tfds.features.Tensor(shape=(len(AUS),), dtype=np.float32),
+            "aus": tfds.features.Tensor(shape=(len(AU_NUMBERS),), dtype=np.float32),
             "part": tfds.features.Text(),
         }
 
@@ -214,7 +214,7 @@ def _header(file: Path) -> list[str]:
 
 
 def _wanted(columns: str) -> tuple[str, ...]:
-    return (*_FIELDS, *(f"AU{au:02d}_{COLUMNS[columns]}" for au in AUS))
+    return (*_FIELDS, *(f"AU{au:02d}_{COLUMNS[columns]}" for au in AU_NUMBERS))
 
 
 def _dropped(values: Sequence[str], min_confidence: float) -> manual.Dropped | None:

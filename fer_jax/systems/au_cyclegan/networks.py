@@ -3,7 +3,7 @@
 The reference is gtesei/facial_unpaired_i2i_translation_SA_C_CC_GAN, models_gan_pytorch_3.py and _4.py.
 A generator encodes a picture, joins action units to the smallest map and decodes it again. Pictures are (B, S, S, C) in
 [0, 1]; what a generator draws is in (-1, 1), as published: a tanh, though its targets are never negative. Action units
-are (B, A) numbers in [0, 1], in the order of `fer_jax.rendered.model.AU_NUMBERS` where there are 17.
+are (B, A) numbers in [0, 1], in the order of `fer_jax.core.labels.AU_NUMBERS` where there are 17.
 
 Sizes follow from the picture's: a transposed convolution is padded to the side of the encoder's map it comes to, where
 the reference has constants for 112 pixels.

@@ -26,18 +26,18 @@ from flax import linen as nn
 from fer_jax.core import optimisers as optim
 from fer_jax.core import schedules as schedule
 from fer_jax.core.errors import UsageError, check_choices
+from fer_jax.core.labels import AU_NAMES, AU_NUMBERS, EXPRESSION_AUS
 from fer_jax.core.protocols import Batch, DataSpec, Metrics
 from fer_jax.core.state import NetState, TrainState
 from fer_jax.losses.adversarial import ADVERSARIAL, gradient_penalty
 from fer_jax.losses.reconstruction import l1, total_variation
 from fer_jax.nn.diff_augment import through_noise
-from fer_jax.rendered.model import AU_NUMBERS
 from fer_jax.systems.au_cyclegan import families
 from fer_jax.systems.au_cyclegan.losses import AU_LOSSES, LossWeights, read
 from fer_jax.systems.au_cyclegan.networks import Judgement
-from fer_jax.systems.au_cyclegan.targets import EMOTION_AUS, KINDS, Targets, emotion_vector
+from fer_jax.systems.au_cyclegan.targets import KINDS, Targets, emotion_vector
 
-SHOWN = ("joy", "sadness", "surprise", "contempt")  # in sample sheets
+SHOWN = ("happiness", "sadness", "surprise", "contempt")  # in sample sheets
 
 
 class Draws(NamedTuple):
@@ -271,13 +271,13 @@ class AuCycleGan:
     # ---- use ----
 
     edits = "face"  # stream whose evaluation view the pictures are seen with
-    controls = tuple(f"AU{number:02d}" for number in AU_NUMBERS)
+    controls = AU_NAMES
     control_range = (0.0, 1.0)
 
     def emotions(self, state: TrainState) -> Mapping[str, tuple[float, ...]]:
         """The AUs of the reference's emotions, present or at their largest; all others are absent."""
         del state
-        return {name: emotion_vector(name) for name in EMOTION_AUS}
+        return {name: emotion_vector(name) for name in EXPRESSION_AUS}
 
     def controls_from(self, labels: Mapping[str, Any]) -> Any:
         """The AUs in the networks' scale, from "aus" as a data set has them."""
@@ -339,7 +339,8 @@ class AuCycleGan:
             "gen/aus": "g_AU_loss",
             "gen/rec": "reconstr_loss",
         }
-        return losses | {f"distance/fid_torchvision_{name}": f"fid_{name}" for name in SHOWN}
+        names = {**{name: name for name in SHOWN}, "happiness": "joy"}  # theirs
+        return losses | {f"distance/fid_torchvision_{name}": f"fid_{there}" for name, there in names.items()}
 
     columns = ("original", "reconstruction", *SHOWN)  # of the sample sheet
 

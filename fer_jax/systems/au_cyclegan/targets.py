@@ -1,6 +1,6 @@
 """Which action units (AUs) a generator is asked for: at random from others, one complemented, or an emotion's.
 
-AUs are (B, A) numbers in [0, 1]; where there are 17, in the order of `fer_jax.rendered.model.AU_NUMBERS`.
+AUs are (B, A) numbers in [0, 1]; where there are 17, in the order of `fer_jax.core.labels.AU_NUMBERS`.
 """
 
 import dataclasses
@@ -8,22 +8,14 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from fer_jax.rendered.model import AU_NUMBERS
+from fer_jax.core.labels import AU_NUMBERS, EXPRESSION_AUS
 
 KINDS = ("random", "complement", "partial")
-EMOTION_AUS = {
-    "joy": (6, 12),
-    "sadness": (1, 4, 15),
-    "surprise": (1, 2, 5, 26),
-    "contempt": (12, 14),
-    "fear": (1, 2, 4, 5, 7, 20, 26),
-    "anger": (4, 5, 7, 23),
-}
 
 
 def emotion_vector(name: str) -> tuple[float, ...]:
     """The AUs of an emotion: 17 zeros and ones in the order of AU_NUMBERS."""
-    return tuple(float(number in EMOTION_AUS[name]) for number in AU_NUMBERS)
+    return tuple(float(number in EXPRESSION_AUS[name]) for number in AU_NUMBERS)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_jax.core.errors import UsageError
-from fer_jax.systems.emotion_gcn.graph import DIMENSIONS, canonical
+from fer_jax.core.labels import VALENCE_AROUSAL, expression_name
 
 
 def write(path: str | os.PathLike, classes: Sequence[str], matrix: np.ndarray) -> None:
@@ -19,7 +19,7 @@ def write(path: str | os.PathLike, classes: Sequence[str], matrix: np.ndarray) -
     """
     rows = [[float(value) for value in row] for row in matrix]
     try:
-        Path(path).write_text(json.dumps({"nodes": [*classes, *DIMENSIONS], "correlation": rows}, indent=1) + "\n")
+        Path(path).write_text(json.dumps({"nodes": [*classes, *VALENCE_AROUSAL], "correlation": rows}, indent=1) + "\n")
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from None
 
@@ -32,7 +32,7 @@ def read(path: str | os.PathLike, classes: Sequence[str]) -> np.ndarray:
     """
     try:
         content = json.loads(Path(path).read_text())
-        names = [canonical(name) for name in content["nodes"]]
+        names = [expression_name(name) for name in content["nodes"]]
         matrix = np.array(content["correlation"], np.float64)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
@@ -42,7 +42,7 @@ def read(path: str | os.PathLike, classes: Sequence[str]) -> np.ndarray:
         ) from None
     if matrix.shape != (len(names), len(names)) or not np.isfinite(matrix).all():
         raise UsageError(f"{path}: needed is a square of {len(names)} x {len(names)} finite numbers, one row a node")
-    wanted = [canonical(name) for name in (*classes, *DIMENSIONS)]
+    wanted = [expression_name(name) for name in (*classes, *VALENCE_AROUSAL)]
     if missing := [name for name in wanted if name not in names]:
         raise UsageError(f"{path}: has no row for {', '.join(missing)}; it has {', '.join(names)}")
     rows = [names.index(name) for name in wanted]

@@ -9,17 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from fer_jax.core.errors import UsageError
+from fer_jax.core.labels import VALENCE_AROUSAL, expression_name
 
-DIMENSIONS = ("valence", "arousal")
 _THRESHOLD = 0.1  # of the absolute correlation, for a link
 _OWN_SHARE = 0.5  # of a node in its own update; its neighbours share the rest
 
-_ALIASES = {
-    "happy": "happiness", "sad": "sadness", "angry": "anger", "surprised": "surprise", "fearful": "fear",
-    "disgusted": "disgust",
-}  # fmt: skip
 _WORDS = {"happiness": "happy", "sadness": "sad"}  # as drawn in the reference's figure
-_AFFECTNET = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", *DIMENSIONS)
+_AFFECTNET = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", *VALENCE_AROUSAL)
 # Spearman correlation of the 283,901 training rows of AffectNet's seven classes: 0/1 columns of the classes and the two
 # continuous labels (spec, section 5.1; a file of the reference, given there without code). Upper triangle, row by row.
 _AFFECTNET_UPPER = (
@@ -34,22 +30,13 @@ _AFFECTNET_UPPER = (
 )  # fmt: skip
 
 
-def canonical(name: str) -> str:
-    """A class name as this library writes it: "Happy" -> "happiness".
-
-    >>> canonical("Sad"), canonical("Fear")
-    ('sadness', 'fear')
-    """
-    return _ALIASES.get(name.strip().lower(), name.strip().lower())
-
-
 def affectnet_correlation(classes: Sequence[str]) -> np.ndarray:
     """AffectNet's correlation matrix for the classes in this order. -> (K + 2, K + 2) float64.
 
     Raises:
       UsageError: a class that AffectNet's seven do not have, or one twice.
     """
-    wanted = [canonical(name) for name in (*classes, *DIMENSIONS)]
+    wanted = [expression_name(name) for name in (*classes, *VALENCE_AROUSAL)]
     if unknown := [name for name in wanted if name not in _AFFECTNET]:
         raise UsageError(
             f"the embedded correlations are those of {', '.join(_AFFECTNET[:-2])}; there is no {unknown[0]!r}: compute "
@@ -83,7 +70,7 @@ def correlation(labels: np.ndarray, va: np.ndarray, classes: int) -> np.ndarray:
     labels, va = np.asarray(labels), np.asarray(va, np.float64)
     if not len(labels) or labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"correlation: labels must be in 0..{classes - 1}, and there must be some")
-    if va.shape != (len(labels), len(DIMENSIONS)) or not np.isfinite(va).all():
+    if va.shape != (len(labels), len(VALENCE_AROUSAL)) or not np.isfinite(va).all():
         raise ValueError(f"correlation: valence and arousal must be finite and of shape {(len(labels), 2)}")
     columns = np.concatenate([labels[:, None] == np.arange(classes), va], 1)
     ranks = rankdata(columns, axis=0)  # ties share their average rank
@@ -102,7 +89,7 @@ def adjacency(matrix: np.ndarray) -> np.ndarray:
     neighbours has its own half alone (the reference divides 0 by 0).
     """
     joined = np.abs(matrix) >= _THRESHOLD
-    joined[: -len(DIMENSIONS), : -len(DIMENSIONS)] = False
+    joined[: -len(VALENCE_AROUSAL), : -len(VALENCE_AROUSAL)] = False
     np.fill_diagonal(joined, False)
     neighbours = joined.sum(1, keepdims=True)
     weights = (1 - _OWN_SHARE) * joined / np.maximum(neighbours, 1)
@@ -116,4 +103,4 @@ def node_words(classes: Sequence[str]) -> tuple[str, ...]:
     >>> node_words(("neutral", "happiness", "Sad"))
     ('neutral', 'happy', 'sad', 'valence', 'arousal')
     """
-    return tuple(_WORDS.get(canonical(name), canonical(name)) for name in (*classes, *DIMENSIONS))
+    return tuple(_WORDS.get(expression_name(name), expression_name(name)) for name in (*classes, *VALENCE_AROUSAL))

@@ -18,6 +18,7 @@ from absl import logging
 from fer_jax.core import optimisers as optim
 from fer_jax.core import schedules as schedule
 from fer_jax.core.errors import UsageError, check_choices
+from fer_jax.core.labels import VALENCE_AROUSAL, expression_name
 from fer_jax.core.metrics import agreement, classification
 from fer_jax.core.protocols import Batch, DataSpec, Metrics
 from fer_jax.core.state import NetState, TrainState
@@ -157,7 +158,7 @@ class EmotionGcn:
             figures["expression"]["word_vectors"] = self.words
         if "va" in outputs:
             each = {
-                n: agreement(outputs["va"][:, i], outputs["true_va"][:, i]) for i, n in enumerate(graphs.DIMENSIONS)
+                n: agreement(outputs["va"][:, i], outputs["true_va"][:, i]) for i, n in enumerate(VALENCE_AROUSAL)
             }
             first, second = each.values()
             figures |= each
@@ -178,7 +179,7 @@ def _graph(stats: Mapping[str, Any]) -> models.Graph | None:
 
 
 def _va(face: Mapping[str, jax.Array]) -> jax.Array:
-    return jnp.stack([face[name] for name in graphs.DIMENSIONS], -1)
+    return jnp.stack([face[name] for name in VALENCE_AROUSAL], -1)
 
 
 def inverse_frequency(counts: Mapping[str, int], classes: Sequence[str]) -> tuple[float, ...]:
@@ -189,13 +190,13 @@ def inverse_frequency(counts: Mapping[str, int], classes: Sequence[str]) -> tupl
     """
     if not counts:
         return ()
-    by_name = {graphs.canonical(name): count for name, count in counts.items()}
+    by_name = {expression_name(name): count for name, count in counts.items()}
     for name in classes:
-        if by_name.get(graphs.canonical(name), 0) <= 0:
+        if by_name.get(expression_name(name), 0) <= 0:
             raise UsageError(
                 f"config.loss.class_counts: no count above 0 for {name!r}; give one, or none for any class"
             )
-    own = [by_name[graphs.canonical(name)] for name in classes]
+    own = [by_name[expression_name(name)] for name in classes]
     return tuple(min(own) / count for count in own)
 
 

@@ -19,11 +19,11 @@ import numpy as np
 import optax
 
 from fer_jax.core import optimisers as optim
+from fer_jax.core.labels import AU_NAMES, AU_NUMBERS
 from fer_jax.core.metrics import agreement, classification, verification
 from fer_jax.core.protocols import Batch, DataSpec, Metrics, interleave
 from fer_jax.core.state import NetState, TrainState
 from fer_jax.losses.classification import cross_entropy
-from fer_jax.rendered.model import AU_NUMBERS
 from fer_jax.systems.face_evaluator.networks import FaceJudge, Gallery, Judgement
 
 
@@ -123,7 +123,7 @@ class FaceJudgeSystem:
 
     def score(self, outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Figures of each action unit and their mean ("aus"), of the classes, and of telling people apart."""
-        names = [f"AU{number:02d}" for number in AU_NUMBERS]
+        names = AU_NAMES
         units = {n: agreement(outputs["aus"][:, i], outputs["true_aus"][:, i]) for i, n in enumerate(names)}
         mean = {name: float(np.mean([unit[name] for unit in units.values()])) for name in ("ccc", "pcc", "rmse")}
         gap = outputs["aus"] - outputs["true_aus"]

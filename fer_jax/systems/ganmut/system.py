@@ -23,6 +23,7 @@ import optax
 from fer_jax.core import optimisers as optim
 from fer_jax.core import schedules as schedule
 from fer_jax.core.errors import UsageError, check_choices
+from fer_jax.core.labels import expression_name
 from fer_jax.core.metrics import classification
 from fer_jax.core.protocols import Batch, DataSpec, Metrics
 from fer_jax.core.state import NetState, TrainState
@@ -30,7 +31,6 @@ from fer_jax.losses.adversarial import ADVERSARIAL, gradient_penalty, r1_penalty
 from fer_jax.losses.classification import cross_entropy
 from fer_jax.losses.reconstruction import l1, l2, total_variation
 from fer_jax.nn.diff_augment import through_noise
-from fer_jax.systems.emotion_gcn.graph import canonical
 from fer_jax.systems.ganmut import networks as models
 from fer_jax.systems.ganmut.losses import DISC, GEN, GaussianRules, LinearRules, LossWeights
 from fer_jax.systems.ganmut.networks import Judgement
@@ -48,7 +48,7 @@ def class_order(names: tuple[str, ...]) -> tuple[int, ...]:
     >>> class_order(("anger", "Happy", "neutral"))
     (2, 1, 0)
     """
-    known = [canonical(name) for name in names]
+    known = [expression_name(name) for name in names]
     ranks = [ORDER.index(name) if name in ORDER else len(ORDER) for name in known]
     return tuple(sorted(range(len(names)), key=lambda i: (ranks[i], i)))
 
@@ -110,7 +110,7 @@ class Ganmut:
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names in the networks' order."""
-        return tuple(canonical(self.data.classes["expression"][i]) for i in self.order)
+        return tuple(expression_name(self.data.classes["expression"][i]) for i in self.order)
 
     def labels(self, expression: jax.Array) -> jax.Array:
         """Classes (B,) as the data set numbers them -> as the networks do."""
@@ -390,7 +390,7 @@ def _check(config, data: DataSpec) -> None:
             f"the {len(names)} classes"
         )
     if config.model.space == "linear":
-        if "neutral" not in map(canonical, names):
+        if "neutral" not in map(expression_name, names):
             raise UsageError(
                 f"config.model.space: the linear space needs a class neutral; there are {', '.join(names)}"
             )

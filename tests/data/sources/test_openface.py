@@ -9,13 +9,14 @@ from PIL import Image
 from tensorflow_datasets.core import shuffle
 
 from fer_jax.core.errors import UsageError
+from fer_jax.core.labels import AU_NUMBERS
 from fer_jax.data import manual, registry
 from fer_jax.data.sources import openface
 from fer_jax.data.table import Records
 from tests.data.sources.manual_trees import column, maker, prepared
 
 SIZE = 16
-AU_COLUMNS = [f"AU{au:02d}_{kind}" for kind in "rc" for au in openface.AUS]
+AU_COLUMNS = [f"AU{au:02d}_{kind}" for kind in "rc" for au in AU_NUMBERS]
 HEADER = ["frame", "face_id", "timestamp", "confidence", "success", "x_0", "x_12", *AU_COLUMNS, "AU28_c"]
 
 
@@ -33,8 +34,8 @@ def make(tmp_path):
 def row(frame, **changed):
     """A row as OpenFace writes it: intensity i/4 and presence i % 2 for the i-th AU."""
     values = {"frame": frame, "face_id": 0, "timestamp": 0.04, "confidence": 0.98, "success": 1, "x_0": 1.5, "x_12": 2}
-    values |= {f"AU{au:02d}_r": f"{i / 4:.2f}" for i, au in enumerate(openface.AUS)}
-    values |= {f"AU{au:02d}_c": f"{i % 2:.2f}" for i, au in enumerate(openface.AUS)}
+    values |= {f"AU{au:02d}_r": f"{i / 4:.2f}" for i, au in enumerate(AU_NUMBERS)}
+    values |= {f"AU{au:02d}_c": f"{i % 2:.2f}" for i, au in enumerate(AU_NUMBERS)}
     return {**values, "AU28_c": "0.00", **changed}
 
 
