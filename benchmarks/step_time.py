@@ -77,7 +77,7 @@ def run() -> None:
     import jax
 
     from fer_jax import systems
-    from fer_jax.data import open_data
+    from fer_jax.data.opening import open_data
     from fer_jax.train.mesh import Runner
 
     if not given.cache:

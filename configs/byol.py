@@ -9,45 +9,20 @@ python -m fer_jax.main --config=configs/byol.py:study       # likewise, the smal
 
 from ml_collections import ConfigDict
 
-from configs import common
+from fer_jax.core.config import variants
+from fer_jax.systems.byol.config import Config
 
 
 def get_config(variant: str = "rendered_faces") -> ConfigDict:
     """The config of a variant."""
-    return common.choose(variant, _VARIANTS, _published)
-
-
-def _published() -> ConfigDict:
-    """ResNet-18 and hyper-parameters as the reference runs them, but for the data and ImageNet's weights."""
-    config = common.get_config()
-    config.system = "byol"
-    config.data.update(image_size=224, channels=3, batch_size=32, eval_batch_size=64, evaluate="face")
-    config.model = ConfigDict({"backbone": "resnet18", "depths": (), "width": 0, "hidden": 1024, "embedding": 256})
-    config.norm = "none"
-    config.momentum = 0.99
-    config.init_from = ""  # weights to start from: torchvision's of ImageNet
-    config.optim = ConfigDict(
-        {
-            "kind": "adam",
-            "lr": 2e-4,
-            "weight_decay": 2e-5,
-            "momentum": 0.9,
-            "schedule": "constant",
-            "warm_up_epochs": 0.0,
-            "decay": 0.1,
-            "decay_epochs": 10,
-        }
-    )
-    config.select.metric = "probe/accuracy"
-    config.run.update(epochs=30, sample_every=10**9)
-    return config
+    return variants.choose(Config(), variant, _VARIANTS)
 
 
 def _pairs(config: ConfigDict, source: str, **options) -> None:
     """Every picture twice. As published both are seen as in evaluation; the second is a made one where there is any."""
     streams = {
-        "face": common.stream(source, ("expression",), options=options),
-        "view": common.stream(source, (), options=options),
+        "face": variants.stream(source, ("expression",), options=options),
+        "view": variants.stream(source, (), options=options),
     }
     for stream in streams.values():
         stream.train_view.augment = stream.eval_view.augment = "torchvision_eval"
@@ -83,7 +58,7 @@ def _small(config: ConfigDict, source: str, **options) -> None:
     config.optim.update(lr=1e-3)
     _pairs(config, source, **options)
     for stream in config.data.streams.values():
-        stream.train_view.augment, stream.eval_view.augment = "face", ""
+        stream.train_view.augment, stream.eval_view.augment = "face", None
 
 
 def _study(config: ConfigDict) -> None:

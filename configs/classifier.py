@@ -17,50 +17,13 @@ python -m fer_jax.main --config=configs/classifier.py:study_expanded --config.da
 
 from ml_collections import ConfigDict
 
-from configs import common
+from fer_jax.core.config import variants
+from fer_jax.systems.classifier.config import Config
 
 
 def get_config(variant: str = "rendered_faces") -> ConfigDict:
     """The config of a variant."""
-    return common.choose(variant, _VARIANTS, _published)
-
-
-def _published() -> ConfigDict:
-    """ResNet-18 and hyper-parameters as the reference runs them, but for the data and ImageNet's weights."""
-    config = common.get_config()
-    config.system = "classifier"
-    config.data.update(image_size=224, channels=3, batch_size=128, eval_batch_size=64, evaluate="face")
-    config.model = ConfigDict(
-        {
-            "backbone": "resnet18",  # or "resnet34", "densenet201", "compact" (ours, for 48 pixels)
-            "depths": (),  # () = as published
-            "width": 0,  # likewise
-            "head": "linear",  # or "mlp", which the reference puts on a BYOL backbone
-        }
-    )
-    config.norm = "none"  # of the pictures; or "imagenet", or "faces": by 0.5 and 0.25
-    config.fine_tune = True  # False: feature extraction, the backbone's parameters stay
-    # Weights to start from: torchvision's of ImageNet (a file), the workdir of a BYOL run, a file of tools.pack (.npz),
-    # or "shipped", the model in the package, which has the network of `:compact`.
-    config.init_from = ""
-    config.loss = ConfigDict({"label_smoothing": 0.0, "votes": 0.0})  # votes: weight of FER+'s, beside the labels
-    config.optim = ConfigDict(
-        {
-            "kind": "adam",  # or "sgd"
-            "lr": 2e-4,
-            "weight_decay": 2e-5,
-            "momentum": 0.9,  # of sgd, Nesterov's
-            "schedule": "cosine",  # an epoch at a time; or "cosine_steps", "step", "constant"
-            "warm_up_epochs": 0.0,  # of the cosine
-            "decay": 0.1,  # of "step"
-            "decay_epochs": 10,
-        }
-    )
-    config.ema_decay = 0.0
-    config.tta = "single"  # parts of a picture that are asked in evaluation: or "flip", "ten"
-    config.select.metric = "expression/accuracy"
-    config.run.update(epochs=100, sample_every=10**9)
-    return config
+    return variants.choose(Config(), variant, _VARIANTS)
 
 
 def _rendered(config: ConfigDict) -> None:
@@ -69,7 +32,7 @@ def _rendered(config: ConfigDict) -> None:
 
 def _faces(config: ConfigDict, source: str, labels: tuple[str, ...] = ("expression",), **options) -> None:
     """The published views."""
-    face = common.stream(source, labels, options=options)
+    face = variants.stream(source, labels, options=options)
     face.train_view.augment, face.eval_view.augment = "torchvision", "torchvision_eval"
     config.data.streams = ConfigDict({"face": face})
 
@@ -167,7 +130,7 @@ def _narrow(config: ConfigDict) -> None:
 
 def _native(config: ConfigDict, source: str, labels: tuple[str, ...] = ("expression",), **options) -> None:
     """The picture as it is, changed as `fer_jax.data.augment.face` does in training."""
-    face = common.stream(source, labels, options=options)
+    face = variants.stream(source, labels, options=options)
     face.train_view.augment = "face"
     config.data.streams = ConfigDict({"face": face})
 

@@ -10,53 +10,17 @@ python -m fer_jax.main --config=configs/dcgan.py:fer2013_conditional
 
 from ml_collections import ConfigDict
 
-from configs import common
+from fer_jax.core.config import variants
+from fer_jax.systems.dcgan.config import Config
 
 
 def get_config(variant: str = "rendered_faces") -> ConfigDict:
     """The config of a variant."""
-    return common.choose(variant, _VARIANTS, _published)
-
-
-def _published() -> ConfigDict:
-    """Network and hyper-parameters of the report, PyTorch's tutorial where it is silent, but for the data."""
-    config = common.get_config()
-    config.system = "dcgan"
-    config.data.update(image_size=64, channels=3, batch_size=128, evaluate="face")
-    config.model = ConfigDict(
-        {
-            "latent": 100,
-            "width": 64,
-            # Not in the published system:
-            "conditional": False,  # draws by class
-            "embedding": 32,  # conditional: numbers that stand for a class in the generator's input
-            "norm": "batch",  # of the discriminator; or "spectral"
-        }
-    )
-    config.augment = ()  # of "color", "translation", "cutout" (DiffAugment); not in the published system
-    config.optim = ConfigDict({"lr": 2e-4, "gen_lr": 0.0, "disc_lr": 0.0, "b1": 0.5, "b2": 0.999})  # 0 = lr
-    config.ema_decay = 0.0  # > 0: moving average of the generator for samples, e.g. 0.999; not in the published system
-    # What evaluation looks at beside the discriminator's answers. A run's result is of as many samples as
-    # final_samples says, evaluations during it of `samples`; both beside `pictures` real ones of the split at most.
-    config.measures = ConfigDict(
-        {
-            "samples": 1000,
-            "final_samples": 5000,
-            "pictures": 5000,
-            # Who says what samples show, and gives the features for distances: the workdir of a run that recognises
-            # expressions in such pictures; "" = the package's own, the face judge for rendered faces, else FER2013's.
-            "judge": "",
-            "inception": "",  # a file of Inception-v3's weights: distances are taken on its features instead
-            "form": "fid",  # whose weights they are: or "torchvision"
-        }
-    )
-    config.select.metric = "disc/step"  # the last one: no figure of a GAN's own says which is best
-    config.run.update(epochs=25, sample_every=500, log_every=50)
-    return config
+    return variants.choose(Config(), variant, _VARIANTS)
 
 
 def _stream(config: ConfigDict, source: str, labels: tuple[str, ...] = ("expression",), **options) -> None:
-    config.data.streams = ConfigDict({"face": common.stream(source, labels, options=options)})
+    config.data.streams = ConfigDict({"face": variants.stream(source, labels, options=options)})
 
 
 def _rendered(config: ConfigDict) -> None:
@@ -98,7 +62,7 @@ def _tiny(config: ConfigDict) -> None:
     config.model.width = 16
     config.ema_decay = 0.99
     config.measures.update(samples=256, final_samples=1000, pictures=1000)
-    config.run.update(epochs=0, steps=2000, log_every=100, eval_every=500, sample_every=250)
+    config.run.update(epochs=None, steps=2000, log_every=100, eval_every=500, sample_every=250)
     _rendered(config)
 
 

@@ -11,7 +11,8 @@ python -m fer_jax.main --config=configs/emotion_gcn.py:affwild2            # eit
 
 from ml_collections import ConfigDict
 
-from configs import common
+from fer_jax.core.config import variants
+from fer_jax.systems.emotion_gcn.config import Config
 
 # Pictures of AffectNet's seven classes in training, from which the reference's class weights follow.
 _AFFECTNET_COUNTS = {
@@ -27,43 +28,11 @@ _AFFECTNET_COUNTS = {
 
 def get_config(variant: str = "rendered_faces") -> ConfigDict:
     """The config of a variant."""
-    return common.choose(variant, _VARIANTS, _published)
-
-
-def _published() -> ConfigDict:
-    """Network and hyper-parameters as the reference runs them, but for the data."""
-    config = common.get_config()
-    config.system = "emotion_gcn"
-    config.data.update(image_size=227, channels=3, batch_size=35, eval_batch_size=35, evaluate="face")
-    config.model = ConfigDict(
-        {
-            "kind": "emotion_gcn",  # or "single_task" (classes alone), "multi_task" (two linear heads)
-            "backbone": "densenet",  # or "bregnext"
-            "depths": (),  # layers of the backbone's blocks; () = DenseNet-121, BReG-NeXt-50
-            "width": 32,
-            "hidden": 512,
-        }
-    )
-    config.graph = ConfigDict(
-        {
-            "correlation": "",  # a file of fer_jax.cli.adjacency; "" = AffectNet's, embedded
-            "glove": "",  # a file of word vectors, e.g. glove.6B.300d.txt; "" = a seeded random stand-in
-            "width": 300,  # of the stand-in
-            "seed": 0,
-        }
-    )
-    # "mixed": the reference's concordance with two divisors; "standard": Lin's. Counts make class weights; {} = none.
-    config.loss = ConfigDict({"lambda_multi": 1.0, "ccc": "mixed", "class_counts": {}})
-    config.optim = ConfigDict({"lr": 1e-3, "momentum": 0.9, "weight_decay": 1e-3, "decay": 0.1, "decay_epochs": 10})
-    config.init_from = ""  # weights to start from: torchvision's DenseNet-121 of ImageNet, as the reference does
-    config.select.metric = "expression/accuracy"
-    config.select.patience = 10
-    config.run.epochs = 10
-    return config
+    return variants.choose(Config(), variant, _VARIANTS)
 
 
 def _faces(config: ConfigDict, source: str, **options) -> None:
-    face = common.stream(source, ("expression", "valence", "arousal"), options=options)
+    face = variants.stream(source, ("expression", "valence", "arousal"), options=options)
     face.train_view.update(flip_half=True, rotate=30.0)
     config.data.streams = ConfigDict({"face": face})
 

@@ -6,45 +6,33 @@ python -m fer_jax.main --config=configs/face_evaluator.py:tiny  # a quick one, f
 
 from ml_collections import ConfigDict
 
-from configs import common
+from fer_jax.core.config import variants
+from fer_jax.systems.face_evaluator.config import Config
 
 
 def get_config(variant: str = "rendered_faces") -> ConfigDict:
     """The config of a variant."""
-    return common.choose(variant, _VARIANTS, _base)
-
-
-def _base() -> ConfigDict:
-    """Network and loss."""
-    config = common.get_config()
-    config.system = "face_evaluator"
-    config.data.update(image_size=64, channels=3, batch_size=16, eval_batch_size=80, evaluate="face")
-    config.model = ConfigDict({"depths": (4, 6, 6), "width": 16, "embedding": 64})
-    config.loss = ConfigDict({"aus": 4.0, "expression": 0.5, "identity": 0.5})
-    config.ema_decay = 0.998
-    config.select.metric = "aus/ccc"
-    return config
+    return variants.choose(Config(), variant, _VARIANTS)
 
 
 def _rendered(config: ConfigDict) -> None:
     """Other people than every editor's, whose seed is 0."""
     _faces(config, identities=700, pictures=14)
-    config.optim = ConfigDict({"lr": 2e-4, "first_lr": 2e-3, "first_steps": 5000})
-    config.run.update(epochs=0, steps=7000, log_every=250, eval_every=1000, sample_every=7000, checkpoint_every=1000)
+    config.run.update(epochs=None, steps=7000, log_every=250, eval_every=1000, sample_every=7000, checkpoint_every=1000)
 
 
 def _tiny(config: ConfigDict) -> None:
     """Fewer people, fewer steps."""
     _faces(config, identities=100, pictures=14)
     config.model.update(depths=(2, 2, 2))
-    config.optim = ConfigDict({"lr": 2e-4, "first_lr": 2e-3, "first_steps": 500})
-    config.run.update(epochs=0, steps=700, log_every=100, eval_every=350)
+    config.optim.first_steps = 500
+    config.run.update(epochs=None, steps=700, log_every=100, eval_every=350)
 
 
 def _faces(config: ConfigDict, identities: int, pictures: int) -> None:
     options = {"image_size": config.data.image_size, "identities": identities, "pictures": pictures, "seed": 1}
-    face = common.stream("rendered_faces", ("aus", "expression", "identity"), options=options)
-    free = common.stream("rendered_faces", ("aus", "identity"), options={**options, "free": True})
+    face = variants.stream("rendered_faces", ("aus", "expression", "identity"), options=options)
+    free = variants.stream("rendered_faces", ("aus", "identity"), options={**options, "free": True})
     for stream in (face, free):
         stream.train_view.flip_half = True
     config.data.streams = ConfigDict({"face": face, "free": free})

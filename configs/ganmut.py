@@ -10,85 +10,17 @@ python -m fer_jax.main --config=configs/ganmut.py:training_csv --config.data.str
 
 from ml_collections import ConfigDict
 
-from configs import common
+from fer_jax.core.config import variants
+from fer_jax.systems.ganmut.config import Config
 
 
 def get_config(variant: str = "rendered_faces") -> ConfigDict:
     """The config of a variant."""
-    return common.choose(variant, _VARIANTS, _published)
-
-
-def _published() -> ConfigDict:
-    """Network and hyper-parameters of the Gaussian 2-D model as the reference's README runs it, but for the data."""
-    config = common.get_config()
-    config.system = "ganmut"
-    config.data.update(image_size=128, channels=3, batch_size=16, evaluate="face")
-    config.model = ConfigDict(
-        {
-            "space": "gaussian",  # or "linear"
-            "dimensions": 2,  # or 3
-            "width": 64,
-            "disc_width": 0,  # 0 = width
-            "blocks": 6,
-            "stages": 6,  # halvings in the discriminator; pictures' sides are multiples of 2 ** stages
-            "warp": False,  # the generator moves parts of the picture; not in the published system
-        }
-    )
-    config.loss = ConfigDict(
-        {
-            "cls": 2.0,  # the README's for the Gaussian space, 1 for the linear one
-            "penalty": 10.0,
-            "disc_points": 1.0,
-            # The discriminator learns that a fake still shows the class of its source, so that traces of another one
-            # are not enough to be seen as it; not in the published system.
-            "disc_sources": 0.0,
-            "rec": 10.0,
-            "strength": 1.0,  # linear
-            "gen_points": 1.0,  # linear
-            "prediction": 0.5,  # Gaussian
-            "gen_smooth": 0.0,  # total variation of what is changed; not in the published system
-        }
-    )
-    config.adversarial = "wasserstein_gp"  # or "non_saturating"; not in the published system
-    config.penalty = "gp"  # or "r1", "none"
-    config.cycle = "approximate"  # linear: or "original"
-    config.n_critic = 5  # updates of the discriminator for each of the generator
-    config.random_directions = 5  # linear: so many pictures of a batch go in random directions
-    config.point_noise = 0.075  # linear: of the others' points
-    # decay: to 0 over the last decay_steps ("linear"), or by 0.1 % in all as the reference's code does ("as_coded").
-    config.optim = ConfigDict(
-        {
-            "lr": 1e-4,
-            "gen_lr": 0.0,  # 0 = lr
-            "disc_lr": 0.0,
-            "b1": 0.5,
-            "b2": 0.999,
-            "decay": "linear",
-            "decay_steps": 100_000,  # 0 = the rate stays
-        }
-    )
-    # True: as the reference's code has it, where that is not what was meant.
-    config.as_coded = ConfigDict(
-        {
-            "covariance": False,  # Gaussian 3-D: neighbouring classes share parameters; its published files need it
-            "raw_modes": False,  # Gaussian: classes are shown at their centres before the tanh
-            "octant": False,  # linear 3-D: random directions are positive
-            "neutral_strength": False,  # linear: neutral as a target has a strength of up to 0.2
-        }
-    )
-    # Not in the published system:
-    config.warm_up = 0  # steps at the start in which the discriminator learns classes alone
-    config.noise = 0.0  # > 0: deviation of noise, behind a slight blur, through which it looks for classes and points
-    config.ema_decay = 0.0  # > 0: moving average of the generator for editing and samples
-    # What evaluation looks at beside the system's own figures, see configs/au_cyclegan.py.
-    config.measures = ConfigDict({"sources": 24, "pictures": 1000, "judge": "", "inception": "", "form": "torchvision"})
-    config.select.metric = "disc/accuracy"
-    config.run.update(epochs=0, steps=2_000_000, eval_every=20_000, sample_every=20_000, checkpoint_every=2_000)
-    return config
+    return variants.choose(Config(), variant, _VARIANTS)
 
 
 def _stream(config: ConfigDict, source: str, affine: str, **options) -> None:
-    face = common.stream(source, ("expression",), options=options)
+    face = variants.stream(source, ("expression",), options=options)
     face.train_view.affine = affine
     config.data.streams = ConfigDict({"face": face})
 
@@ -105,7 +37,7 @@ def _linear(config: ConfigDict) -> None:
 
 
 def _gaussian(config: ConfigDict) -> None:
-    """As `_published`."""
+    """The published config."""
 
 
 def _of(space, dimensions: int):

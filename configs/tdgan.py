@@ -8,53 +8,18 @@ python -m fer_jax.main --config=configs/tdgan.py:fer2013   # AT&T faces and FER2
 
 from ml_collections import ConfigDict
 
-from configs import common
+from fer_jax.core.config import variants
+from fer_jax.systems.tdgan.config import Config
 
 
 def get_config(variant: str = "rendered_faces") -> ConfigDict:
     """The config of a variant."""
-    return common.choose(variant, _VARIANTS, _published)
-
-
-def _published() -> ConfigDict:
-    """Network and hyper-parameters as the reference runs them, but for the data."""
-    config = common.get_config()
-    config.system = "tdgan"
-    config.data.image_size = 128
-    config.data.channels = 1  # the reference works on grey pictures
-    config.data.evaluate = "expression"
-    config.model = ConfigDict(
-        {"width": 32, "decoder_width": 0, "noise": 256, "blocks": 6, "hidden": 1024, "dropout": 0.5}
-    )
-    config.loss = ConfigDict({"adv_fr": 0.2, "adv_er": 0.8, "per_fr": 1.0, "per_er": 0.0, "con_fr": 5.0, "con_er": 5.0})
-    # One rate for the four Adams; above 0 the others override it, warm_up_lr in the warm-up.
-    config.optim = ConfigDict(
-        {
-            "lr": 1e-4,
-            "gen_lr": 0.0,
-            "er_head_lr": 0.0,
-            "dis_fr_lr": 0.0,
-            "dis_er_lr": 0.0,
-            "warm_up_lr": 0.0,
-            "b1": 0.9,
-            "b2": 0.999,
-        }
-    )
-    config.d_fr_every = 5  # steps between updates of the discriminators
-    config.d_er_every = 10
-    config.restart_counter = True  # these gaps count from each epoch's start; False suits tiny sets
-    # Not in the published system, off:
-    config.warm_up = 0  # steps at the start without adversary: D_ER and M_ER learn, and the generator to redraw
-    config.m_er_trains_encoder = False  # M_ER's loss also reaches the expression encoder
-    config.d_er_fake_class = False  # D_ER learns generated pictures as a further class
-    config.ema_decay = 0.0  # > 0: moving average of the generator for evaluation and samples, e.g. 0.999
-    config.select.metric = "m_er/accuracy"  # the published run chooses on RAF-DB's test split
-    return config
+    return variants.choose(Config(), variant, _VARIANTS)
 
 
 def _streams(config: ConfigDict, face: ConfigDict, expression: ConfigDict) -> None:
     size = config.data.image_size
-    expression.train_view = {"load_size": size * 9 // 8, "crop_kind": "random", "flip_half": True}  # 144 for 128
+    expression.train_view.update(load_size=size * 9 // 8, crop_kind="random", flip_half=True)  # 144 for 128
     config.data.streams = ConfigDict({"face": face, "expression": expression})
 
 
@@ -62,8 +27,8 @@ def _rendered(config: ConfigDict, **options) -> None:
     options = {"image_size": config.data.image_size, **options}
     _streams(
         config,
-        common.stream("rendered_faces", ("identity",), identities=20, options=options),
-        common.stream("rendered_faces", ("expression",), options=dict(options)),
+        variants.stream("rendered_faces", ("identity",), identities=20, options=options),
+        variants.stream("rendered_faces", ("expression",), options=dict(options)),
     )
 
 
@@ -71,8 +36,8 @@ def _raf_db(config: ConfigDict) -> None:
     """The published run. Its figure, 81.91 %, is the best epoch on the test set: select.split=test does the same."""
     _streams(
         config,
-        common.stream("casia_webface", ("identity",), identities=20),
-        common.stream("raf_db", ("expression",)),
+        variants.stream("casia_webface", ("identity",), identities=20),
+        variants.stream("raf_db", ("expression",)),
     )
 
 
@@ -81,8 +46,8 @@ def _fer2013(config: ConfigDict) -> None:
     config.data.image_size = 48
     _streams(
         config,
-        common.stream("att_faces", ("identity",)),
-        common.stream("fer2013", ("expression",)),
+        variants.stream("att_faces", ("identity",)),
+        variants.stream("fer2013", ("expression",)),
     )
 
 
@@ -105,9 +70,9 @@ def _tiny(config: ConfigDict) -> None:
     config.warm_up = 1400
     config.m_er_trains_encoder = True
     config.ema_decay = 0.99
-    config.run.update(epochs=0, steps=1900, log_every=100, eval_every=950, sample_every=950)
+    config.run.update(epochs=None, steps=1900, log_every=100, eval_every=950, sample_every=950)
     _rendered(config)
-    config.data.streams.expression.train_view.update(load_size=0, crop_kind="none")
+    config.data.streams.expression.train_view.update(load_size=None, crop_kind="none")
 
 
 _VARIANTS = {"rendered_faces": _rendered, "tiny": _tiny, "raf_db": _raf_db, "fer2013": _fer2013}

@@ -1,33 +1,35 @@
-"""fer_jax: facial-expression recognition, editing and generation in JAX."""
+"""fer_jax: facial-expression recognition, editing and generation in JAX.
 
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+>>> import fer_jax
+>>> recogniser = fer_jax.load("fer2013")  # doctest: +SKIP
+>>> recogniser.predict("faces/").save("faces.csv")  # doctest: +SKIP
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from fer_jax.core import errors
+
+if TYPE_CHECKING:
+    from fer_jax.inference.api import load
+    from fer_jax.inference.editor import Editor
+    from fer_jax.inference.predictions import Predictions
+    from fer_jax.inference.recogniser import Recogniser
+    from fer_jax.inference.sampler import Sampler
+
+__version__ = "0.1.0"
+__all__ = ["Editor", "Predictions", "Recogniser", "Sampler", "errors", "load"]
+_HOMES = {  # they import jax, which takes a second: only when they are asked for
+    "Editor": "editor",
+    "Predictions": "predictions",
+    "Recogniser": "recogniser",
+    "Sampler": "sampler",
+    "load": "api",
+}
 
 
-def predict(
-    pictures: str | Path | Iterable[str | Path],
-    workdir: str | Path | None = None,
-    *,
-    step: int | None = None,
-    batch_size: int = 64,
-) -> list[dict[str, Any]]:
-    """Names the expression in pictures of faces, as ``python -m fer_jax.cli.predict`` does.
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fer_jax' has no attribute {name!r}")
+    import importlib
 
-    Args:
-      pictures: names of files, folders (every picture below, sorted) and patterns, or one such name.
-      workdir: folder of a run that recognises expressions; None = the model that the package holds, which is trained on
-        FER2013 (fer_jax/pretrained/fer2013.md).
-      step: of the workdir's checkpoint; None = the selected one.
-      batch_size: pictures that go through the network together.
-
-    Returns:
-      A row for each picture, in order: "file", "class", "p_<class>" for each class, "valence", "arousal" and "error".
-      Valence and arousal are None where the network has none; where a picture cannot be read, all are but "error".
-
-    Raises:
-      UsageError: no such pictures, workdir or checkpoint, or a system that recognises no expressions.
-    """
-    from fer_jax.cli import predict as tool  # it imports jax
-
-    return tool.predict(pictures, Path(workdir) if workdir else None, step=step, batch_size=batch_size)
+    return getattr(importlib.import_module(f"fer_jax.inference.{_HOMES[name]}"), name)

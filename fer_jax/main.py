@@ -1,45 +1,50 @@
-"""Trains, evaluates or samples a system: python -m fer_jax.main --config=configs/tdgan.py[:variant]."""
+"""Trains, evaluates or samples a system.
+
+python -m fer_jax.main --config=configs/tdgan.py
+python -m fer_jax.main --config=configs/tdgan.py:tiny --workdir=runs/t --mode=eval --split=validation
+"""
 
 import sys
 from pathlib import Path
 
 from absl import flags
-from ml_collections import config_flags
 
-from fer_jax.core.errors import UsageError
+from fer_jax.cli import common
+from fer_jax.cli.eval import SPLITS
 
 MODES = ("train", "eval", "sample")
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Config file, with its variant after a colon.", lock_config=True
-)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; default: runs/<config>[-<variant>].")
-_MODE = flags.DEFINE_enum("mode", "train", MODES, "train goes on from whatever the workdir holds.")
-_STEP = flags.DEFINE_integer("step", None, "eval, sample: the checkpoint's step; default: the selected one.")
-_SPLIT = flags.DEFINE_enum("split", "test", ("train", "validation", "test"), "eval, sample: the split.")
+
+def define_flags() -> None:
+    """The flags."""
+    common.define_config()
+    flags.DEFINE_string("workdir", None, "Folder of the run; default: runs/<config>[-<variant>].")
+    flags.DEFINE_enum("mode", "train", MODES, "train goes on from whatever the workdir holds.")
+    flags.DEFINE_integer("step", None, "eval, sample: the checkpoint's step; default: the selected one.")
+    flags.DEFINE_enum("split", "test", SPLITS, "eval, sample: the split.")
 
 
 def run() -> None:
     """Does what the parsed flags say."""
-    if not flags.FLAGS["config"].present:
-        raise UsageError("--config: missing; e.g. --config=configs/tdgan.py:tiny")
+    given = flags.FLAGS
+    config = common.config()
+    folder = Path(given.workdir or common.default_workdir())
     from fer_jax.cli import runtime
 
-    name = config_flags.get_config_filename(flags.FLAGS["config"])
-    if not Path(name.partition(":")[0]).exists():
-        raise UsageError(f"--config: there is no file {name.partition(':')[0]}; see the folder configs/")
-    folder = Path(_WORKDIR.value or runtime.default_workdir(name))
     runtime.start()
-    from fer_jax.evaluation import command
-    from fer_jax.train import loop
+    if given.mode == "train":
+        from fer_jax.cli.training import train
 
-    if _MODE.value == "train":
-        loop.train(_CONFIG.value, folder)
-    else:
-        command.evaluate_workdir(_CONFIG.value, folder, step=_STEP.value, split=_SPLIT.value, mode=_MODE.value)
+        train(config, folder)
+        return
+    from fer_jax.cli import scoring
+
+    act = scoring.evaluate_run if given.mode == "eval" else scoring.sample_run
+    act(config, folder, step=given.step, split=given.split)
 
 
 if __name__ == "__main__":
     from fer_jax.cli.command import call
 
-    call(run, sys.argv)
+    define_flags()
+    call(run, sys.argv, doc=__doc__)

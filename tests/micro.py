@@ -14,7 +14,7 @@ CONFIGS = ROOT / "configs"
 
 def config_names():
     """Every config of the folder: new systems join the contract by being there."""
-    return sorted(path.stem for path in CONFIGS.glob("*.py") if path.stem not in ("__init__", "common"))
+    return sorted(path.stem for path in CONFIGS.glob("*.py"))
 
 
 def micro(name, data_dir, **run):
@@ -27,14 +27,15 @@ def micro(name, data_dir, **run):
         stream.options = {"image_size": 16, "identities": 6, "pictures": 7, **free}
         for view in (stream.train_view, stream.eval_view):
             view.load_size = view.load_size and 18
-        stream.identities = min(stream.identities, 3)
+        stream.identities = stream.identities and min(stream.identities, 3)
     plain = {"warm_up": 0, "d_fr_every": 1, "d_er_every": 1, "n_critic": 1}  # one program for all steps
     config.update({key: value for key, value in plain.items() if key in config})
     shrink = {"width": 4, "noise": 2, "blocks": 1, "hidden": 8, "depths": (1, 2), "layers": 2, "embedding": 8}
     shrink |= {"disc_width": 4, "latent": 8}
     shrink |= {"dimensions": 3}  # in 2-D the first derivatives of GANmut's covariances by their angles are 0
     config.model.update({key: value for key, value in shrink.items() if key in config.model})
-    config.run.update(epochs=0, steps=4, log_every=2, eval_every=2, sample_every=4, checkpoint_every=2, sample_rows=2)
+    length = {"epochs": None, "steps": 4, "log_every": 2, "eval_every": 2, "sample_every": 4, "checkpoint_every": 2}
+    config.run.update(sample_rows=2, **length)
     config.run.update(run)
     return config.lock()
 
@@ -78,14 +79,14 @@ def rows(workdir):
 
 def last_state(name, workdir):
     """The newest checkpoint."""
-    from fer_jax import systems
-    from fer_jax.train.checkpoint import Checkpoints
-    from fer_jax.train.mesh import Runner
-    from fer_jax.train.workdir import read_spec
+    from fer_jax.inference.checkpoints import SavedCheckpoints
+    from fer_jax.inference.run_folder import read_spec
+    from fer_jax.inference.runner import Runner
+    from tests.typed import build
 
-    runner = Runner(systems.build(micro(name, ""), read_spec(workdir)), 0, devices=1)
-    checkpoints = Checkpoints(workdir, read_only=True)
-    return checkpoints.restore(checkpoints.latest, runner.abstract_state())
+    runner = Runner(build(micro(name, ""), read_spec(workdir)), 0, devices=1)
+    saved = SavedCheckpoints(workdir)
+    return saved.restore(saved.latest, runner.abstract_state())
 
 
 def assert_equal(one, other):

@@ -5,8 +5,10 @@ import inspect
 
 import pytest
 
-from fer_jax.data import ops, registry
+from fer_jax.data import registry
+from fer_jax.data.random_views import view
 from tests.micro import config_names
+from tests.typed import typed
 
 VARIANTS = [
     (name, variant) for name in config_names() for variant in importlib.import_module(f"configs.{name}")._VARIANTS
@@ -15,7 +17,7 @@ VARIANTS = [
 
 @pytest.mark.parametrize(("name", "variant"), VARIANTS)
 def test_data_of_a_variant(name, variant, tmp_path):
-    config = importlib.import_module(f"configs.{name}").get_config(variant)
+    config = typed(importlib.import_module(f"configs.{name}").get_config(variant))
     assert config.data.evaluate in config.data.streams and config.select.metric
     for stream in config.data.streams.values():
         make = registry.module_of(stream.source).builder
@@ -23,5 +25,5 @@ def test_data_of_a_variant(name, variant, tmp_path):
         if stream.source == "rendered_faces":  # always there
             image = make(data_dir=str(tmp_path), **stream.options).info.features["image"]
             assert image.shape == (config.data.image_size, config.data.image_size, 3)
-        for view in (stream.train_view, stream.eval_view):
-            ops.view(image_size=config.data.image_size, channels=config.data.channels, **view)
+        for seen in (stream.train_view, stream.eval_view):
+            view(seen, image_size=config.data.image_size, channels=config.data.channels)

@@ -6,11 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from fer_jax import systems
-from fer_jax.data import open_data
 from fer_jax.train.checkpoint import Checkpoints
-from fer_jax.train.mesh import Runner
+from fer_jax.train.mesh import Trainer as Runner
 from tests.micro import assert_equal, assert_same_gradients, config_names, micro
+from tests.typed import build, open_data
 
 # Leaves that no gradient reaches: what is added to all values of a Wasserstein critic changes no difference of them.
 _UNREACHED = {"au_cyclegan": {"critic": "['fc_adv']['layers_1']['linear']['bias']"}}
@@ -23,7 +22,7 @@ _SMALL = ("classifier", "dcgan", "emotion_gcn")  # steps that compile in seconds
 def built(name, data_dir, devices):
     """(data, runner, phase, the compiled step) on the first `devices` devices."""
     data = open_data(micro(name, data_dir))
-    runner = Runner(systems.build(micro(name, data_dir), data.spec), 0, devices=devices)
+    runner = Runner(build(micro(name, data_dir), data.spec), 0, devices=devices)
     phase = runner.system.phase(0)
     batch = runner.to_devices(next(data.train(0, 1)))
     compiled = runner.train_step(phase).lower(runner.init(), batch, runner.key).compile()

@@ -1,6 +1,6 @@
 """Trains a config under several settings and seeds, and makes one table of the test figures.
 
-python -m fer_jax.cli.compare --config=configs/emotion_gcn.py:tiny --seeds=3 --workdir=runs/compare \
+fer-jax compare --config=configs/emotion_gcn.py:tiny --seeds=3 --workdir=runs/compare \
     --vary=variant=tiny,tiny_bregnext --vary=model.kind=single_task,multi_task,emotion_gcn
 
 Fields are those of the config, or `variant`. Every combination of the values is trained from seeds 0, 1, ..., each run
@@ -8,23 +8,25 @@ in a folder of its own below the workdir, as fer_jax.main would. Run again, fini
 others go on.
 """
 
+import contextlib
 import importlib.util
 import itertools
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import flags, logging
 
+from fer_jax import systems
 from fer_jax.cli import common, runs
+from fer_jax.core.config import SystemConfig, changed
 from fer_jax.core.errors import UsageError
 
 Setting = Mapping[str, Any]  # field of the config -> value
 _VARIANT = "variant"  # not a field, but which config it is
 
 
-def parse(vary: Sequence[str], config: Any) -> list[dict[str, Any]]:
+def parse(vary: Sequence[str], config: SystemConfig) -> list[dict[str, Any]]:
     """["model.kind=a,b", "optim.lr=0.1,0.2"] -> every combination, values of the types that the config has.
 
     Raises:
@@ -35,22 +37,31 @@ def parse(vary: Sequence[str], config: Any) -> list[dict[str, Any]]:
         name, equals, values = text.partition("=")
         if not (name and equals and values):
             raise UsageError(f"--vary={text}: write --vary=field=value,value, e.g. --vary=optim.lr=0.01,0.1")
-        have: Any = "" if name == _VARIANT else config
-        for part in name.split(".") if name != _VARIANT else ():
-            if part not in have:
-                raise UsageError(f"--vary={text}: the config has no field {name}")
-            have = have[part]
-        if not isinstance(have, bool | int | float | str):
-            raise UsageError(f"--vary={text}: {name} is not a number, a word or true/false")
-        fields[name] = [_value(value, type(have), text) for value in values.split(",")]
+        fields[name] = [_value(name, value, config, text) for value in values.split(",")]
     return [dict(zip(fields, chosen, strict=True)) for chosen in itertools.product(*fields.values())]
 
 
-def _value(text: str, kind: type, where: str) -> Any:
-    try:
-        return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
-    except (KeyError, ValueError):
-        raise UsageError(f"--vary={where}: {text!r} is not of type {kind.__name__}, which the config has") from None
+def _value(name: str, text: str, config: SystemConfig, where: str) -> Any:
+    """A value of a field: a number, True or False, or text, whichever the config takes."""
+    if name == _VARIANT:
+        return text
+    problem: UsageError | None = None
+    for value in _readings(text):
+        try:
+            changed(config, {name: value})
+            return value
+        except UsageError as error:
+            problem = error
+    raise UsageError(f"--vary={where}: {problem}")
+
+
+def _readings(text: str) -> Iterator[Any]:
+    if text.lower() in ("true", "false"):
+        yield text.lower() == "true"
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            yield kind(text)
+    yield text
 
 
 def name_of(setting: Setting) -> str:
@@ -60,7 +71,7 @@ def name_of(setting: Setting) -> str:
 
 
 def compare(
-    config_of: Callable[[str], Any], settings: Sequence[Setting], seeds: int, root: Path
+    config_of: Callable[[str], SystemConfig], settings: Sequence[Setting], seeds: int, root: Path
 ) -> list[dict[str, Any]]:
     """Trains what is not finished.
 
@@ -81,9 +92,8 @@ def compare(
     for setting in settings:
         figures = []
         for seed in range(seeds):
-            own = config_of(setting.get(_VARIANT, "")).copy_and_resolve_references()
             fields = {name: value for name, value in setting.items() if name != _VARIANT}
-            own.update_from_flattened_dict({**fields, "seed": seed})
+            own = changed(config_of(setting.get(_VARIANT, "")), {**fields, "seed": seed})
             title = f"{name_of(setting)}, seed {seed} of {seeds}"
             figures.append(runs.trained(own, root / f"{name_of(setting)}_seed-{seed}", title))
         mean, std = runs.mean_and_deviation(figures)
@@ -105,17 +115,18 @@ def lines(table: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     return [["setting", *names], *rows]
 
 
-def _config_of(flag: Any) -> Callable[[str], Any]:
+def _config_of(flag: Any) -> Callable[[str], SystemConfig]:
     """The config of a flag, and of the same file's other variants with the same fields overridden."""
     from ml_collections import config_flags
 
     file = config_flags.get_config_filename(flag).partition(":")[0]
 
-    def load(variant: str) -> Any:
+    def load(variant: str) -> SystemConfig:
         if not variant:
-            return flag.value
+            return common.config()
         spec = importlib.util.spec_from_file_location("compared_config", file)
-        assert spec and spec.loader, file  # absl has read it
+        if spec is None or spec.loader is None:
+            raise UsageError(f"--config: {file} is no Python file")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         try:
@@ -123,16 +134,14 @@ def _config_of(flag: Any) -> Callable[[str], Any]:
         except ValueError as error:
             raise UsageError(f"--vary: {error}") from error
         config.update_from_flattened_dict(config_flags.get_override_values(flag))
-        return config.lock()
+        return systems.parse_config(config)
 
     return load
 
 
 def define_flags() -> None:
     """The flags."""
-    from ml_collections import config_flags
-
-    config_flags.DEFINE_config_file("config", None, "Config file, with its variant after a colon.", lock_config=True)
+    common.define_config()
     flags.DEFINE_multi_string("vary", [], "field=value,value: a field of the config and its values; may be repeated.")
     flags.DEFINE_integer("seeds", 1, "Runs of each setting, with seeds 0, 1, ...", lower_bound=1)
     flags.DEFINE_string("workdir", None, "Folder of all runs; default: runs/<config>[-<variant>]-compare.")
@@ -142,13 +151,10 @@ def define_flags() -> None:
 def run() -> None:
     """Does what the parsed flags say."""
     given = flags.FLAGS
-    if not given["config"].present:
-        raise UsageError("--config: missing; e.g. --config=configs/emotion_gcn.py:tiny")
-    settings = parse(given.vary, given.config)
+    settings = parse(given.vary, common.config("configs/emotion_gcn.py:tiny"))
+    root = Path(given.workdir) if given.workdir else common.default_workdir("-compare")
     from fer_jax.cli import runtime
 
-    default = runtime.default_workdir(given["config"].config_filename)  # type: ignore[attr-defined]
-    root = Path(given.workdir) if given.workdir else default.with_name(f"{default.name}-compare")
     runtime.start()
     import jax
 
@@ -160,10 +166,3 @@ def run() -> None:
             raise UsageError(f"--figures: there is no {', '.join(unknown)}; there are {', '.join(rows[0][1:])}")
         chosen = [0, *(i for i, name in enumerate(rows[0]) if i and (name in given.figures or not given.figures))]
         print(common.aligned([[row[i] for i in chosen] for row in rows]))
-
-
-if __name__ == "__main__":
-    from fer_jax.cli.command import call
-
-    define_flags()
-    call(run, sys.argv)

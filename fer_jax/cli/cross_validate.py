@@ -1,13 +1,12 @@
 """Subject-independent k-fold cross-validation: k runs, one table.
 
-python -m fer_jax.cli.cross_validate --config=configs/tdgan.py:tiny --folds=10 --workdir=runs/cv
+fer-jax cross-validate --config=configs/tdgan.py:tiny --folds=10 --workdir=runs/cv
 
 Fold i is trained in <workdir>/fold_<i> as fer_jax.main would with --config.data.folds=k --config.data.fold=i. Run
 again, finished folds are not repeated and the others go on. Any data set with subject labels will do.
 """
 
 import dataclasses
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from absl import flags, logging
 
 from fer_jax.cli import common, runs
+from fer_jax.core.config import SystemConfig, changed
 from fer_jax.core.errors import UsageError
 
 
@@ -28,33 +28,32 @@ class Fold:
     """
 
     number: int
-    config: Any
+    config: SystemConfig
     folder: Path
     pictures: int
     subjects: frozenset[int]
 
 
-def open_folds(config: Any, folds: int, root: Path) -> list[Fold]:
+def open_folds(config: SystemConfig, folds: int, root: Path) -> list[Fold]:
     """The folds of a config's evaluated data set; prepares the data.
 
     Raises:
       UsageError: fewer than 2 folds, more than subjects, or no subject labels.
     """
-    from fer_jax.data import open_data
+    from fer_jax.data.opening import open_data
 
     if folds < 2:
         raise UsageError(f"--folds: {folds}; at least 2 are needed")
     opened = []
     for number in range(folds):
-        own = config.copy_and_resolve_references()
-        own.data.folds, own.data.fold = folds, number
+        own = changed(config, {"data.folds": folds, "data.fold": number})
         test = open_data(own, training=False).tables[own.data.evaluate]["test"]
         subjects = frozenset(test.records.column("identity")[test.rows].tolist())
         opened.append(Fold(number, own, root / f"fold_{number}", len(test), subjects))
     return opened
 
 
-def cross_validate(config: Any, folds: int, root: Path) -> dict[str, Any]:
+def cross_validate(config: SystemConfig, folds: int, root: Path) -> dict[str, Any]:
     """Trains what is not finished and returns the table.
 
     Returns:
@@ -86,9 +85,7 @@ def lines(table: Mapping[str, Any]) -> list[list[str]]:
 
 def define_flags() -> None:
     """The flags."""
-    from ml_collections import config_flags
-
-    config_flags.DEFINE_config_file("config", None, "Config file, with its variant after a colon.", lock_config=True)
+    common.define_config()
     flags.DEFINE_integer("folds", 10, "Number of folds.")
     flags.DEFINE_string("workdir", None, "Folder of all folds; default: runs/<config>[-<variant>]-cv.")
 
@@ -96,23 +93,14 @@ def define_flags() -> None:
 def run() -> None:
     """Does what the parsed flags say."""
     given = flags.FLAGS
-    if not given["config"].present:
-        raise UsageError("--config: missing; e.g. --config=configs/tdgan.py:tiny")
+    config = common.config()
+    root = Path(given.workdir) if given.workdir else common.default_workdir("-cv")
     from fer_jax.cli import runtime
 
-    default = runtime.default_workdir(given["config"].config_filename)  # type: ignore[attr-defined]
-    root = Path(given.workdir) if given.workdir else default.with_name(f"{default.name}-cv")
     runtime.start()
     import jax
 
-    table = cross_validate(given.config, given.folds, root)
+    table = cross_validate(config, given.folds, root)
     if jax.process_index() == 0:
         print(common.aligned(lines(table)))
         logging.info("written: %s", runs.write(root, "cross_validation", table, lines(table)))
-
-
-if __name__ == "__main__":
-    from fer_jax.cli.command import call
-
-    define_flags()
-    call(run, sys.argv)

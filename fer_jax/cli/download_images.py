@@ -1,6 +1,6 @@
 """Fetches the pictures of EmotioNet's lists, for OpenFace to be run on, and keeps account of every one.
 
-python -m fer_jax.cli.download_images emotioNet_URLs/*.txt --out=faces --limit=1000
+fer-jax download-images emotioNet_URLs/*.txt --out=faces --limit=1000
 FeatureExtraction -fdir faces/<list>/EmotioNet -out_dir faces/<list>/processed -aus -simalign     # for every list
 
 A list is a text file of tab-separated columns URL, URL_orig, AU1 ... AU60 under one header line. Row 12 (from 0) of
@@ -23,7 +23,6 @@ import itertools
 import json
 import os
 import ssl
-import sys
 import threading
 import time
 import urllib.error
@@ -38,6 +37,7 @@ from absl import flags
 
 from fer_jax.core.errors import RunFailed, UsageError
 
+TAKES_NAMES = True
 MANIFEST = "manifest.jsonl"
 FOLDER = "EmotioNet"  # below each list's; OpenFace names its table after it
 COLUMNS = ("URL", "URL_orig", *(f"AU{number}" for number in range(1, 61)))
@@ -391,10 +391,3 @@ def run(lists: Sequence[str]) -> None:
     print(f"{counts.total()} rows:", ", ".join(f"{counts[kind]} {kind}" for kind in _KINDS))
     if failures:
         raise RunFailed(f"{len(failures)} of {counts.total()} rows gave no picture; run the same command to try again")
-
-
-if __name__ == "__main__":
-    from fer_jax.cli.command import call
-
-    define_flags()
-    call(run, sys.argv, names=True)

@@ -1,7 +1,7 @@
 """Classifiers alone and together on one split, which the first one's data has.
 
-python -m fer_jax.cli.ensemble --workdirs=runs/regular,runs/augmented,runs/expanded
-python -m fer_jax.cli.ensemble --workdirs=runs/classifier-compact --tta=ten --split=validation
+fer-jax ensemble --workdirs=runs/regular,runs/augmented,runs/expanded
+fer-jax ensemble --workdirs=runs/classifier-compact --tta=ten --split=validation
 
 The table has each run's accuracy, top-2 accuracy and normalised accuracy (the mean recall of the classes), and those of
 the ensembles: "max_logit" is what the reference of the FER2013 classifiers calls its vote, "mean_probability" the mean
@@ -10,7 +10,6 @@ beside the first run's evaluation, <out>.json and the confusion matrices.
 """
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,32 +18,30 @@ import numpy as np
 from absl import flags, logging
 
 from fer_jax.cli import common
+from fer_jax.core.config import changed
 from fer_jax.core.errors import UsageError
-from fer_jax.nn.crops import CROPS
 
 _COLUMNS = ("accuracy", "top2", "normalised_accuracy", "macro_f1")
 
 
-def answers(folder: Path, split: str, tta: str | None) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], int]:
+def logits_of(folder: Path, split: str, tta: str | None) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], int]:
     """(logits (N, K), labels (N,), classes, the checkpoint's step) of a run on a split of its data.
 
     Raises:
       UsageError: no such run, or it is no classifier's.
     """
     from fer_jax import systems
-    from fer_jax.data import open_data
-    from fer_jax.evaluation import evaluate as evaluation
-    from fer_jax.train.mesh import Runner
+    from fer_jax.data.opening import open_data
+    from fer_jax.evaluation.evaluate import outputs
+    from fer_jax.inference.loading import open_run
+    from fer_jax.inference.runner import Runner
 
-    trained = common.open_workdir(folder, step=None, only=("classifier",))
-    config = trained.config
-    if tta:
-        with config.unlocked():
-            config.tta = tta
+    loaded = open_run(folder, only=("classifier",))
+    config = changed(loaded.config, {"tta": tta}) if tta else loaded.config
     data = open_data(config, training=False)
-    runner = Runner(systems.build(config, trained.spec), config.seed)
-    given = evaluation.outputs(runner, trained.state, data, split)
-    return given["logits"], given["expression"], trained.spec.classes["expression"], trained.step
+    runner = Runner(systems.build(config, loaded.spec, training=False), config.seed)
+    found = outputs(runner, loaded.state, data, split)
+    return found["logits"], found["expression"], loaded.spec.classes["expression"], loaded.step
 
 
 def gather(
@@ -55,7 +52,7 @@ def gather(
     Raises:
       UsageError: they know other classes, or their data has other pictures.
     """
-    found = [answers(folder, split, tta) for folder in folders]
+    found = [logits_of(folder, split, tta) for folder in folders]
     _, labels, classes, _ = found[0]
     for folder, (_, own, names, _) in zip(folders[1:], found[1:], strict=True):
         if names != classes or len(own) != len(labels) or (own != labels).any():
@@ -68,7 +65,7 @@ def define_flags() -> None:
     flags.DEFINE_list("workdirs", [], "Folders of classifiers' runs.")
     flags.DEFINE_enum("split", "test", ("train", "validation", "test"), "The split.")
     flags.DEFINE_enum(
-        "tta", None, CROPS, "Parts of a picture that are asked, see fer_jax.nn.crops; default: the run's."
+        "tta", None, ("single", "flip", "ten"), "Parts of a picture whose predictions are averaged; default: the run's."
     )
     flags.DEFINE_string("out", "ensemble", "Name of what is written.")
 
@@ -110,10 +107,3 @@ def _write(folder: Path, name: str, about: dict[str, Any], figures: dict[str, An
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
     logging.info("written: %s and %s", path, matrices)
-
-
-if __name__ == "__main__":
-    from fer_jax.cli.command import call
-
-    define_flags()
-    call(run, sys.argv)

@@ -1,14 +1,13 @@
-"""Weights of a reference implementation -> a workdir to evaluate, use and train on; or a workdir -> such weights.
+"""Makes a workdir of the weights of a reference implementation, or writes a workdir's weights as such files.
 
-python -m fer_jax.cli.import_torch --config=configs/tdgan.py:raf_db --weights=DIR --workdir=runs/published
+fer-jax import-torch --config=configs/tdgan.py:raf_db --weights=DIR --workdir=runs/published
 python -m fer_jax.main --config=configs/tdgan.py:raf_db --workdir=runs/published --mode=eval
-python -m fer_jax.cli.import_torch --workdir=runs/tdgan-tiny --export=DIR
+fer-jax import-torch --workdir=runs/tdgan-tiny --export=DIR
 
 The files are read without torch, and nothing in them is run. No data set is needed where its class names are known.
-A system takes part by a module fer_jax/systems/<system>/torch.py; fer_jax/interop/weights.py says what is in it.
+A system takes part by a module fer_jax/systems/<system>/torch.py with `read` and `write`.
 """
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,12 @@ from typing import Any
 from absl import flags, logging
 
 from fer_jax.cli import common
+from fer_jax.core.config import DataConfig, SystemConfig, as_plain
 from fer_jax.core.errors import UsageError
-from fer_jax.train import workdir
+from fer_jax.core.spec import DataSpec
 
 
-def import_weights(config: Any, weights: Path, folder: Path) -> list[str]:
+def import_weights(config: SystemConfig, weights: Path, folder: Path) -> list[str]:
     """Makes a workdir of a folder of weights: config.json, data.json and the checkpoint of step 0.
 
     Networks whose weights the folder lacks keep their first values; optimisers start anew.
@@ -37,24 +37,26 @@ def import_weights(config: Any, weights: Path, folder: Path) -> list[str]:
       UsageError: files missing, damaged or refused; weights of another configuration; a workdir in use.
     """
     from fer_jax import systems
-    from fer_jax.interop import weights as interop
-    from fer_jax.train.checkpoint import FOLDER, Checkpoints
-    from fer_jax.train.mesh import Runner
+    from fer_jax.inference.run_folder import CHECKPOINTS
+    from fer_jax.inference.variables import insert, variables
+    from fer_jax.train import workdir
+    from fer_jax.train.checkpoint import Checkpoints
+    from fer_jax.train.mesh import Trainer
 
-    files = interop.module_of(config.system)
+    files = _files_of(config.system)
     if not weights.is_dir():
         raise UsageError(f"--weights {weights}: no such folder")
     spec = data_spec(config)
-    runner = Runner(systems.build(config, spec), config.seed)
-    templates = interop.variables(runner.abstract_state())
+    runner = Trainer(systems.build(config, spec), config.seed)
+    templates = variables(runner.abstract_state())
     found = files.read(weights, config, templates)  # before the workdir is touched
-    if (folder / FOLDER).is_dir() and any((folder / FOLDER).iterdir()):
+    if (folder / CHECKPOINTS).is_dir() and any((folder / CHECKPOINTS).iterdir()):
         raise UsageError(f"--workdir {folder}: holds checkpoints already; name another folder")
-    state = interop.insert(_rest(runner, found), found, runner.replicated)
+    state = insert(_rest(runner, found), found, runner.replicated)
     workdir.claim(folder, config)
     workdir.write_spec(folder, spec)
     checkpoints = Checkpoints(folder)
-    checkpoints.save(state, workdir.as_dict(config), 0)
+    checkpoints.save(state, as_plain(config), 0)
     checkpoints.close()
     for name in sorted(set(templates) - set(found)):
         logging.warning("%s: no weights in %s; it starts from scratch", name, weights)
@@ -86,13 +88,29 @@ def export_weights(folder: Path, out: Path, *, step: int | None = None) -> list[
     Raises:
       UsageError: no such workdir or checkpoint, a system without such files, or `out` cannot be written.
     """
-    from fer_jax.interop import weights
+    from fer_jax.inference.loading import open_run
+    from fer_jax.inference.run_folder import read_config
+    from fer_jax.inference.variables import variables
 
-    files = weights.module_of(common.read_config(folder).get("system"))
-    return files.write(out, weights.variables(common.open_workdir(folder, step=step).state))
+    files = _files_of(read_config(folder).system)
+    return files.write(out, variables(open_run(folder, step=step).state))
 
 
-def data_spec(config: Any) -> Any:
+def _files_of(system: str) -> Any:
+    """The module that knows a reference's files: `read` and `write`.
+
+    Raises:
+      UsageError: the system has none.
+    """
+    from fer_jax import systems
+
+    module = systems.part(system, "torch")
+    if not (hasattr(module, "read") and hasattr(module, "write")):
+        raise UsageError(f"config.system: weights of {system!r} cannot be imported or exported; no files are known")
+    return module
+
+
+def data_spec(config: SystemConfig) -> DataSpec:
     """A config's DataSpec, without opening the data sets where their class names are known without.
 
     `steps_per_epoch` is then 0, not known: only training asks for it, and opens the data.
@@ -100,17 +118,15 @@ def data_spec(config: Any) -> Any:
     Raises:
       UsageError: a data set must be opened and is missing.
     """
-    from fer_jax.core.protocols import DataSpec
-
     classes = _known_classes(config.data)
     if classes is not None:
         return DataSpec(config.data.image_size, config.data.channels, 0, classes)
-    from fer_jax.data import open_data
+    from fer_jax.data.opening import open_data
 
     return open_data(config, training=False).spec._replace(steps_per_epoch=0)
 
 
-def _known_classes(data: Any) -> dict[str, tuple[str, ...]] | None:
+def _known_classes(data: DataConfig) -> dict[str, tuple[str, ...]] | None:
     """Class names by label field: EXPRESSIONS of a source's module, numbers for identities; None if not known."""
     from fer_jax.data import registry
 
@@ -131,9 +147,7 @@ def _known_classes(data: Any) -> dict[str, tuple[str, ...]] | None:
 
 def define_flags() -> None:
     """The flags."""
-    from ml_collections import config_flags
-
-    config_flags.DEFINE_config_file("config", None, "Import: config file, its variant after a colon.", lock_config=True)
+    common.define_config()
     flags.DEFINE_string("workdir", None, "Import: folder to make. Export: folder of the run.")
     flags.DEFINE_string("weights", None, "Import: folder with the reference's files.")
     flags.DEFINE_string("export", None, "Export: folder to write the reference's files to.")
@@ -145,21 +159,13 @@ def run() -> None:
     given = flags.FLAGS
     if not given.workdir or bool(given.weights) == bool(given.export):
         raise UsageError("--workdir, and either --weights or --export, are needed; see --help")
-    if given.weights and not given["config"].present:
-        raise UsageError("--config: missing; e.g. --config=configs/tdgan.py:raf_db")
+    config = common.config("configs/tdgan.py:raf_db") if given.weights else None
     from fer_jax.cli import runtime
 
     runtime.start()
-    if given.weights:
-        nets = import_weights(given.config, Path(given.weights), Path(given.workdir))
+    if config is not None:
+        nets = import_weights(config, Path(given.weights), Path(given.workdir))
         logging.info("imported %s into %s, step 0", ", ".join(nets), given.workdir)
     else:
         for path in export_weights(Path(given.workdir), Path(given.export), step=given.step):
             logging.info("written: %s", path)
-
-
-if __name__ == "__main__":
-    from fer_jax.cli.command import call
-
-    define_flags()
-    call(run, sys.argv)

@@ -1,11 +1,9 @@
-"""How often each class occurs in a config's data: a bar chart and a table, of every split.
+"""Counts the classes of a config's data: a table, and a bar chart, of every split.
 
-python -m fer_jax.cli.labels --config=configs/classifier.py:study --out=labels.png
+fer-jax labels --config=configs/classifier.py:study --out=labels.png
 """
 
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from absl import flags
@@ -16,22 +14,18 @@ from fer_jax.core.errors import UsageError
 
 def define_flags() -> None:
     """The flags."""
-    from ml_collections import config_flags
-
-    config_flags.DEFINE_config_file("config", None, "Config file, with its variant after a colon.", lock_config=True)
+    common.define_config()
     flags.DEFINE_string("out", None, "Picture to write; default: the table alone.")
 
 
 def run() -> None:
     """Does what the parsed flags say."""
-    if not flags.FLAGS["config"].present:
-        raise UsageError("--config: missing; e.g. --config=configs/classifier.py:study")
+    config = common.config("configs/classifier.py:study")
     from fer_jax.cli import runtime
 
     runtime.start()
-    from fer_jax.data import open_data
+    from fer_jax.data.opening import open_data
 
-    config: Any = flags.FLAGS["config"].value
     tables = open_data(config).tables[config.data.evaluate]
     names = tables["train"].classes.get("expression", ())
     if not names:
@@ -46,10 +40,3 @@ def run() -> None:
 
         series = {f"{split}, {counts[split].sum()} pictures": shares[split].tolist() for split in counts}
         plots.bars(Path(flags.FLAGS.out), "share of the classes", series, names, "%")
-
-
-if __name__ == "__main__":
-    from fer_jax.cli.command import call
-
-    define_flags()
-    call(run, sys.argv)

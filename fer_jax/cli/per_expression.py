@@ -1,7 +1,7 @@
 """Trains one generator for each expression of a data set, as the published DCGAN was for FER2013, and compares them.
 
-python -m fer_jax.cli.per_expression --config=configs/dcgan.py:tiny --workdir=runs/dcgan_all
-python -m fer_jax.cli.per_expression --config=configs/dcgan.py:fer2013 --config.run.min_steps=10000
+fer-jax per-expression --config=configs/dcgan.py:tiny --workdir=runs/dcgan_all
+fer-jax per-expression --config=configs/dcgan.py:fer2013 --config.run.min_steps=10000
 
 Each is trained in <workdir>/<expression> as fer_jax.main would with --config.data.streams.face.only=<expression>. Rare
 ones have few steps in an epoch: config.run.min_steps is the least that each run has. Run again, finished runs are not
@@ -10,7 +10,6 @@ beside them real pictures that were not trained on, and the test figures as per_
 networks together compare with a network that draws by class (configs/dcgan.py:conditional).
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from absl import flags, logging
 from PIL import Image
 
 from fer_jax.cli import common, runs
+from fer_jax.core.config import SystemConfig, changed
 from fer_jax.core.errors import UsageError
 from fer_jax.core.labels import expression_name
 
@@ -27,7 +27,7 @@ _COLUMNS = 8  # of samples, and of real pictures
 _ALL = "together"
 
 
-def open_expressions(config: Any, chosen: Sequence[str] = ()) -> dict[str, Any]:
+def open_expressions(config: SystemConfig, chosen: Sequence[str] = ()) -> dict[str, Any]:
     """Expression -> its config; prepares the data, and refuses what cannot be trained before anything is.
 
     Args:
@@ -41,19 +41,19 @@ def open_expressions(config: Any, chosen: Sequence[str] = ()) -> dict[str, Any]:
     import jax
 
     from fer_jax import systems
-    from fer_jax.core.protocols import Generator
-    from fer_jax.data import open_data
+    from fer_jax.core.protocols import SamplingSystem
+    from fer_jax.data.opening import open_data
 
     data = open_data(config)
     data.check_batch(jax.device_count())
     system = systems.build(config, data.spec)
-    if not isinstance(system, Generator):
+    if not isinstance(system, SamplingSystem):
         raise UsageError(f"--config: {config.system} draws nothing from noise")
-    stream = system.generates
+    stream = system.sampling_stream
     if system.classes:
         raise UsageError("config.model.conditional: one network that draws every expression; set it False, or use main")
     if only := config.data.streams[stream].only:
-        raise UsageError(f"config.data.streams.{stream}.only: {only!r} is one expression; leave it empty")
+        raise UsageError(f"config.data.streams.{stream}.only: {only!r} is one expression; leave it out")
     names = data.spec.classes.get("expression", ())
     if not names:
         raise UsageError("--config: the data set has no expressions; name one that has")
@@ -62,8 +62,7 @@ def open_expressions(config: Any, chosen: Sequence[str] = ()) -> dict[str, Any]:
         raise UsageError(f"--expressions: {unknown[0]!r} is not one of {', '.join(names)}")
     configs = {}
     for name in wanted:
-        own = config.copy_and_resolve_references()
-        own.data.streams[stream].only = name
+        own = changed(config, {f"data.streams.{stream}.only": name})
         systems.build(own, open_data(own).spec)
         configs[name] = own
     return configs
@@ -82,20 +81,22 @@ def per_expression(configs: Mapping[str, Any], root: Path) -> dict[str, dict[str
     }
 
 
-def together(config: Any, root: Path, expressions: Sequence[str]) -> dict[str, float]:
+def together(config: SystemConfig, root: Path, expressions: Sequence[str]) -> dict[str, float]:
     """Test figures of samples of all networks, each class as often as real pictures have it.
 
     They compare with those of one network that draws by class, as each network's own do not.
     """
     from fer_jax.core.metrics import flatten
-    from fer_jax.data import open_data
-    from fer_jax.evaluation import sampling as generator
+    from fer_jax.data.opening import open_data
+    from fer_jax.evaluation import sampling
+    from fer_jax.inference.loading import open_run
 
     networks = {}
+    measures: Any = getattr(config, "measures", None)  # every generator's config has it
     for name in expressions:
-        trained = common.open_workdir(root / name, step=None)
-        networks[name] = (trained.runner, trained.state)
-    return flatten(generator.pooled(networks, open_data(config, training=False), "test", config.measures))
+        loaded = open_run(root / name)
+        networks[name] = (loaded.runner, loaded.state)
+    return flatten(sampling.pooled(networks, open_data(config, training=False), "test", measures))
 
 
 def lines(figures: Mapping[str, Mapping[str, float]], pooled: Mapping[str, float]) -> list[list[str]]:
@@ -109,16 +110,17 @@ def lines(figures: Mapping[str, Mapping[str, float]], pooled: Mapping[str, float
 
 def sheet(root: Path, expressions: Sequence[str]) -> Image.Image:
     """A row for each expression: samples of the same vectors, and real pictures that were not trained on."""
-    from fer_jax.data import open_data
-    from fer_jax.evaluation import sampling as generator
+    from fer_jax.data.opening import open_data
+    from fer_jax.inference.loading import open_run
+    from fer_jax.inference.sampler import draw
     from fer_jax.report import images
 
     drawn, real = [], []
     for name in expressions:
-        trained = common.open_workdir(root / name, step=None)
-        drawn.append(generator.drawn(trained.runner, trained.state, np.zeros(_COLUMNS, int)))
-        data = open_data(trained.config)
-        total = len(data.tables[trained.system.generates]["test"])
+        loaded = open_run(root / name)
+        drawn.append(draw(loaded.runner, loaded.state, np.zeros(_COLUMNS, int)))
+        data = open_data(loaded.config)
+        total = len(data.tables[loaded.system.sampling_stream]["test"])
         real.append(data.at("test", np.resize(np.arange(total), _COLUMNS))["image"])
     columns: dict[str, np.ndarray] = {}
     for title, rows in (("drawn", drawn), ("real", real)):
@@ -128,9 +130,7 @@ def sheet(root: Path, expressions: Sequence[str]) -> Image.Image:
 
 def define_flags() -> None:
     """The flags."""
-    from ml_collections import config_flags
-
-    config_flags.DEFINE_config_file("config", None, "Config file, with its variant after a colon.", lock_config=True)
+    common.define_config()
     flags.DEFINE_string("workdir", None, "Folder of all runs; default: runs/<config>[-<variant>]-expressions.")
     flags.DEFINE_list("expressions", [], "Only these, by name; default: all of the data set.")
 
@@ -138,29 +138,22 @@ def define_flags() -> None:
 def run() -> None:
     """Does what the parsed flags say."""
     given = flags.FLAGS
-    if not given["config"].present:
-        raise UsageError("--config: missing; e.g. --config=configs/dcgan.py:fer2013")
+    config = common.config("configs/dcgan.py:fer2013")
+    root = Path(given.workdir) if given.workdir else common.default_workdir("-expressions")
     from fer_jax.cli import runtime
 
-    default = runtime.default_workdir(given["config"].config_filename)  # type: ignore[attr-defined]
-    root = Path(given.workdir) if given.workdir else default.with_name(f"{default.name}-expressions")
     runtime.start()
     import jax
 
-    figures = per_expression(open_expressions(given.config, given.expressions), root)
-    pooled = {} if given.expressions else together(given.config, root, list(figures))
+    from fer_jax.inference.images import write_picture
+
+    figures = per_expression(open_expressions(config, given.expressions), root)
+    pooled = {} if given.expressions else together(config, root, list(figures))
     picture = sheet(root, list(figures))
     if jax.process_index() == 0:
         path = root / "expressions.png"
-        common.write_picture(picture, path)
+        write_picture(picture, path)
         rows = lines(figures, pooled)
         print(common.aligned(rows))
         written = runs.write(root, "per_expression", {"expressions": figures, _ALL: pooled}, rows)
         logging.info("written: %s and %s", written, path)
-
-
-if __name__ == "__main__":
-    from fer_jax.cli.command import call
-
-    define_flags()
-    call(run, sys.argv)

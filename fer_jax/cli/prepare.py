@@ -1,12 +1,11 @@
-"""Prepares the data sets of a config without training, and says what is in them.
+"""Prepares the data sets of a config without training, and reports what is in them.
 
-python -m fer_jax.cli.prepare --config=configs/tdgan.py:raf_db --sheet=faces.png
+fer-jax prepare --config=configs/tdgan.py:raf_db --sheet=faces.png
 
 Prints for each stream where the prepared set lies, the pictures of each split and class, and what was left out. The
 sheet shows some training pictures of each class as training sees them, so with its crops and flips.
 """
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,12 @@ from absl import flags, logging
 from PIL import Image
 
 from fer_jax.cli import common
-from fer_jax.core.errors import UsageError
 
 _COLUMNS = 12  # classes shown of a label with many
 
 
 def report(data: Any) -> Iterator[str]:
-    """Lines about opened data (`fer_jax.data.Data`)."""
+    """Lines about opened data."""
     from fer_jax.data.manual import dropped, skipped, tally
 
     for stream, tables in data.tables.items():
@@ -56,15 +54,16 @@ def sheet(data: Any, *, rows: int) -> Image.Image:
 
     A label with many classes shows its first 12; a stream without classes is spread over `rows` pictures of all.
     """
-    from fer_jax.data.ops import view
+    from fer_jax.cli.pictures import table_pictures
+    from fer_jax.data.random_views import view
     from fer_jax.report import images
 
     config, parts = data.config, []
     for stream, tables in data.tables.items():
         table = tables["train"]
-        pixels = view(image_size=config.image_size, channels=config.channels, **config.streams[stream].train_view)
+        pixels = view(config.streams[stream].train_view, image_size=config.image_size, channels=config.channels)
         chosen = _choose(table, rows)
-        seen = common.table_pictures(table, np.concatenate(list(chosen.values())), pixels)
+        seen = table_pictures(table, np.concatenate(list(chosen.values())), pixels)
         columns, start = {}, 0
         for name, positions in chosen.items():
             column = np.ones((rows, *seen.shape[1:]), np.float32)  # white below the pictures of a small class
@@ -97,9 +96,7 @@ def _choose(table: Any, rows: int) -> dict[str, np.ndarray]:
 
 def define_flags() -> None:
     """The flags."""
-    from ml_collections import config_flags
-
-    config_flags.DEFINE_config_file("config", None, "Config file, with its variant after a colon.", lock_config=True)
+    common.define_config()
     flags.DEFINE_string("sheet", None, "Picture to draw a contact sheet into; default: none.")
     flags.DEFINE_integer("rows", 4, "Pictures of each class on the sheet.", lower_bound=1)
 
@@ -107,23 +104,17 @@ def define_flags() -> None:
 def run() -> None:
     """Does what the parsed flags say."""
     given = flags.FLAGS
-    if not given["config"].present:
-        raise UsageError("--config: missing; e.g. --config=configs/tdgan.py:raf_db")
+    config = common.config("configs/tdgan.py:raf_db")
     from fer_jax.cli import runtime
 
     runtime.start()
-    from fer_jax.data import open_data
+    from fer_jax.data.opening import open_data
 
-    data = open_data(given.config)
+    data = open_data(config)
     for line in report(data):
         print(line)
     if given.sheet:
-        common.write_picture(sheet(data, rows=given.rows), Path(given.sheet))
+        from fer_jax.inference.images import write_picture
+
+        write_picture(sheet(data, rows=given.rows), Path(given.sheet))
         logging.info("written: %s", given.sheet)
-
-
-if __name__ == "__main__":
-    from fer_jax.cli.command import call
-
-    define_flags()
-    call(run, sys.argv)

@@ -1,4 +1,4 @@
-"""What the tools share that make several runs: figures of a finished run, trained where it is not, and one table."""
+"""What the commands share that make several runs: figures of a finished run, trained where it is not, and one table."""
 
 import csv
 import json
@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from fer_jax.core.config import SystemConfig
 from fer_jax.core.errors import UsageError
 from fer_jax.report import record
-from fer_jax.train import workdir
 
 _ABOUT = ("step", "selected_on", "selected_by", "split", "classes")  # of an evaluation file, besides its figures
 
 
-def result(config: Any, folder: Path) -> dict[str, float] | None:
+def result(config: SystemConfig, folder: Path) -> dict[str, float] | None:
     """A run's test figures, {"m_er/accuracy": ...} without counts of examples; None if it is not finished.
 
     For each split of `config.select.also` they hold the selection metric of its own best evaluation beside the chosen
@@ -28,19 +28,20 @@ def result(config: Any, folder: Path) -> dict[str, float] | None:
     """
     from fer_jax.core.metrics import flatten
     from fer_jax.core.schedules import ended
-    from fer_jax.train.checkpoint import FOLDER, Checkpoints
+    from fer_jax.inference.checkpoints import SavedCheckpoints
+    from fer_jax.inference.run_folder import CHECKPOINTS, CONFIG, SPEC, check, read_spec
 
     path = folder / "eval" / "test.json"
-    if (folder / workdir.CONFIG).exists():
-        workdir.check(folder, config)
-    if not (path.exists() and (folder / FOLDER).is_dir() and (folder / workdir.SPEC).exists()):
+    if (folder / CONFIG).exists():
+        check(folder, config)
+    if not (path.exists() and (folder / CHECKPOINTS).is_dir() and (folder / SPEC).exists()):
         return None
     try:
         saved = json.loads(path.read_text())
         figures = flatten({name: value for name, value in saved.items() if name not in _ABOUT})
     except (OSError, AttributeError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read ({error}); remove it, and the run is evaluated again") from error
-    checkpoints, per_epoch = Checkpoints(folder, read_only=True), workdir.read_spec(folder).steps_per_epoch
+    checkpoints, per_epoch = SavedCheckpoints(folder), read_spec(folder).steps_per_epoch
     if not ended(config, per_epoch, checkpoints.latest or 0, checkpoints.best):
         return None
     if saved.get("step") != checkpoints.choose():
@@ -52,7 +53,7 @@ def result(config: Any, folder: Path) -> dict[str, float] | None:
     return {name: value for name, value in figures.items() if name.rpartition("/")[2] != "examples"}
 
 
-def trained(config: Any, folder: Path, title: str) -> dict[str, float]:
+def trained(config: SystemConfig, folder: Path, title: str) -> dict[str, float]:
     """The test figures of a run, which is trained first where it is not finished.
 
     Raises:
@@ -61,14 +62,14 @@ def trained(config: Any, folder: Path, title: str) -> dict[str, float]:
     """
     from absl import logging
 
-    from fer_jax.train import loop
+    from fer_jax.cli.training import train
 
     figures = result(config, folder)
     if figures is not None:
         logging.info("%s: finished, in %s", title, folder)
         return figures
     logging.info("%s: %s", title, folder)
-    loop.train(config, folder)
+    train(config, folder)
     if (figures := result(config, folder)) is None:
         raise UsageError(f"{folder}: trained, but holds no finished run; is another process using it?")
     return figures

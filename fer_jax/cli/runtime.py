@@ -30,13 +30,6 @@ def start() -> None:
     elif os.environ.get("FER_JAX_DISTRIBUTED") == "1":
         jax.distributed.initialize()
     console.setup(speaks=jax.process_index() == 0)
-    _hide_accelerators_from_tensorflow()
-
-
-def default_workdir(config_file: str) -> Path:
-    """configs/tdgan.py:tiny -> runs/tdgan-tiny."""
-    path, _, variant = config_file.partition(":")
-    return Path("runs") / (Path(path).stem + (f"-{variant}" if variant else ""))
 
 
 def _cpu_only() -> bool:
@@ -44,11 +37,3 @@ def _cpu_only() -> bool:
     if platforms := os.environ.get("JAX_PLATFORMS"):
         return platforms == "cpu"
     return not any(Path("/dev", name).exists() for name in _ACCELERATORS)
-
-
-def _hide_accelerators_from_tensorflow() -> None:
-    """TensorFlow only feeds data; it must not take the accelerators' memory."""
-    import tensorflow as tf
-
-    tf.config.set_visible_devices([], "GPU")
-    tf.config.set_visible_devices([], "TPU")

@@ -1,8 +1,8 @@
 """Searches the published space of hyper-parameters of a classifier or of BYOL with Optuna (pip install fer_jax[tune]).
 
-python -m fer_jax.cli.tune --config=configs/classifier.py:study --workdir=runs/tune --trials=30 --timeout=4800
-python -m fer_jax.cli.tune --config=configs/byol.py:study --workdir=runs/tune-byol --trials=20
-python -m fer_jax.cli.tune --config=configs/classifier.py:study --workdir=runs/tune --epochs=10 --workers=2
+fer-jax tune --config=configs/classifier.py:study --workdir=runs/tune --trials=30 --timeout=4800
+fer-jax tune --config=configs/byol.py:study --workdir=runs/tune-byol --trials=20
+fer-jax tune --config=configs/classifier.py:study --workdir=runs/tune --epochs=10 --workers=2
 
 A classifier's trial gives its accuracy on the first --validation_pictures of the validation split, which is to be high;
 BYOL's the mean loss of its last epoch, which is to be low. An epoch is the first --pictures of a shuffled epoch. Trials
@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 from absl import flags, logging
 
-from fer_jax.cli import runs, studies
+from fer_jax.cli import common, runs, studies
+from fer_jax.core.config import SystemConfig, as_plain, changed
 from fer_jax.core.errors import RunFailed, UsageError
-from fer_jax.train import workdir
 
 SYSTEMS = ("classifier", "byol")
 _BATCHES = {"classifier": (32, 64, 128), "byol": (16, 32, 64)}
@@ -41,9 +41,10 @@ _PARAMS = ("lr", "optimizer", "weight_decay", "scheduler", "batch_size")
 # ---- the space ------------------------------------------------------------------------------------------------------
 
 
-def space(config: Any) -> dict[str, Any]:
+def space(config: SystemConfig) -> dict[str, Any]:
     """The published space for a config: ranges and choices."""
-    small = config.system == "byol" or config.model.backbone in _SMALL_NETWORKS
+    model: Any = getattr(config, "model", None)  # both systems' configs have it
+    small = config.system == "byol" or model.backbone in _SMALL_NETWORKS
     return {
         "lr": {"low": 1e-5, "high": 1e-2, "log": True},
         "optimizer": ["adam", "sgd"],
@@ -98,17 +99,17 @@ class Objective:
       data: of the config, opened once for all trials.
     """
 
-    config: Any
+    config: SystemConfig
     data: Any
     budget: Budget
 
     @classmethod
-    def of(cls, config: Any, budget: Budget) -> "Objective":
+    def of(cls, config: SystemConfig, budget: Budget) -> "Objective":
         """Opens the data. Raises UsageError where it is missing or wrong."""
-        from fer_jax.data import open_data
-        from fer_jax.interop import weights
+        from fer_jax.data.opening import open_data
+        from fer_jax.train import initial
 
-        weights.check_initial(config)
+        initial.check(config)
         data = open_data(config)
         name, count = config.data.evaluate, budget.validation_pictures
         splits = data.tables[name]
@@ -119,10 +120,8 @@ class Objective:
 
     def at(self, params: Mapping[str, Any]) -> tuple[Any, Any]:
         """Config and data of a point."""
-        own = self.config.copy_and_resolve_references()
-        own.unlock()
-        own.update_from_flattened_dict({**fields_of(params), "run.epochs": self.budget.epochs, "run.steps": 0})
-        own.run.min_steps = 0
+        length = {"run.epochs": self.budget.epochs, "run.steps": None, "run.min_steps": None}
+        own = changed(self.config, {**fields_of(params), **length})
         return own, dataclasses.replace(self.data, config=own.data)
 
     def __call__(self, trial: Any) -> float:
@@ -142,17 +141,17 @@ class Objective:
 
         from fer_jax import systems
         from fer_jax.core.metrics import flatten
-        from fer_jax.evaluation import evaluate as evaluation
-        from fer_jax.interop import weights
-        from fer_jax.train.mesh import Runner
+        from fer_jax.evaluation.evaluate import Evaluator
+        from fer_jax.train import initial
+        from fer_jax.train.mesh import Trainer
 
         config, data = self.at(params)
         data.check_batch(jax.device_count())
         whole = data.plan.steps_per_epoch
         steps = min(-(-self.budget.pictures // config.data.batch_size), whole)
         # Schedules count epochs by the steps that they have here.
-        runner = Runner(systems.build(config, data.spec._replace(steps_per_epoch=steps)), config.seed)
-        state = weights.start_from(config, runner.init(), runner.replicated)
+        runner = Trainer(systems.build(config, data.spec._replace(steps_per_epoch=steps)), config.seed)
+        state = initial.start_from(config, runner)
         step = runner.train_step(runner.system.phase(0))
         try:
             for epoch in range(self.budget.epochs):
@@ -163,7 +162,7 @@ class Objective:
                     jax.block_until_ready(losses[-3:][0])  # two in flight, as `fer_jax.train.loop` has
                 value = float(np.mean(jax.device_get(losses)))
                 if config.system != "byol" and np.isfinite(value):
-                    figures = evaluation.evaluate(runner, state, data, "validation", config)
+                    figures = Evaluator(runner, data, config).figures(state, "validation")
                     value = flatten(figures)[config.select.metric]
                 yield value
         finally:
@@ -173,11 +172,11 @@ class Objective:
 # ---- the study ------------------------------------------------------------------------------------------------------
 
 
-def fingerprint(config: Any, budget: Budget) -> dict[str, Any]:
+def fingerprint(config: SystemConfig, budget: Budget) -> dict[str, Any]:
     """What must be the same for trials to be compared: flat, field -> value."""
     tuned = fields_of(dict.fromkeys(space(config)))
     machine = ("data_dir", "path", "folder")
-    fields = studies.flat({**workdir.as_dict(config), "space": space(config), "budget": dataclasses.asdict(budget)})
+    fields = studies.flat({**as_plain(config), "space": space(config), "budget": dataclasses.asdict(budget)})
     return {
         name: value
         for name, value in fields.items()
@@ -191,7 +190,7 @@ def start_workers(count: int, descriptor: int) -> None:
     Raises:
       RunFailed: one of them failed.
     """
-    command = [sys.executable, "-m", "fer_jax.cli.tune", *sys.argv[1:]]
+    command = [sys.executable, "-m", "fer_jax", "tune", *sys.argv[1:]]
     processes = [subprocess.Popen([*command, f"--worker={number}"], pass_fds=(descriptor,)) for number in range(count)]
     try:
         failed = [number for number, process in enumerate(processes) if process.wait()]
@@ -212,7 +211,7 @@ class Asked:
     worker: int = -1
 
 
-def tune(config: Any, budget: Budget, asked: Asked, folder: Path, name: str, storage: str = "") -> Any:
+def tune(config: SystemConfig, budget: Budget, asked: Asked, folder: Path, name: str, storage: str = "") -> Any:
     """Goes on with a study, which is returned, until it has the trials that are asked.
 
     Raises:
@@ -220,7 +219,7 @@ def tune(config: Any, budget: Budget, asked: Asked, folder: Path, name: str, sto
       RunFailed: a worker failed.
     """
     from fer_jax.cli import runtime
-    from fer_jax.data import open_data
+    from fer_jax.data.opening import open_data
     from fer_jax.report import console
 
     first = asked.worker < 0
@@ -335,9 +334,7 @@ def report(study: Any, name: str, overridden: Mapping[str, Any]) -> str:
 
 def define_flags() -> None:
     """The flags."""
-    from ml_collections import config_flags
-
-    config_flags.DEFINE_config_file("config", None, "Config file, with its variant after a colon.", lock_config=True)
+    common.define_config()
     flags.DEFINE_string("workdir", None, "Folder of the study; default: runs/<config>[-<variant>]-tune.")
     flags.DEFINE_integer("trials", 30, "Finished trials that the study shall have.", lower_bound=1)
     flags.DEFINE_float("timeout", 0.0, "Seconds after which no trial is started; 0 = none.", lower_bound=0.0)
@@ -346,35 +343,24 @@ def define_flags() -> None:
     flags.DEFINE_integer("validation_pictures", Budget.validation_pictures, "That a trial is judged by.", lower_bound=1)
     flags.DEFINE_string("storage", "", "Database (URL), or file: .log a journal, else SQLite; default: in the workdir.")
     flags.DEFINE_integer("workers", 1, "Processes that run trials of the study at once.", lower_bound=1)
-    flags.DEFINE_integer("worker", -1, "Set by this tool for each of its processes.")
+    flags.DEFINE_integer("worker", -1, "Set by this command for each of its processes.")
 
 
 def run() -> None:
     """Does what the parsed flags say."""
     given = flags.FLAGS
-    if not given["config"].present:
-        raise UsageError("--config: missing; e.g. --config=configs/classifier.py:study")
-    config = given.config
+    config = common.config("configs/classifier.py:study")
     if config.system not in SYSTEMS:
-        raise UsageError(f"--config: a config of {config.system}; this tool takes {', '.join(SYSTEMS)}")
+        raise UsageError(f"--config: a config of {config.system}; this command takes {', '.join(SYSTEMS)}")
     studies.import_optuna()  # before data is prepared
     from ml_collections import config_flags
 
-    from fer_jax.cli import runtime
-
-    name = given["config"].config_filename  # type: ignore[attr-defined]
-    default = runtime.default_workdir(name)
-    folder = Path(given.workdir) if given.workdir else default.with_name(f"{default.name}-tune")
+    name = config_flags.get_config_filename(given["config"])
+    default = common.default_workdir()
+    folder = Path(given.workdir) if given.workdir else common.default_workdir("-tune")
     budget = Budget(given.epochs, given.pictures, given.validation_pictures)
     asked = Asked(given.trials, given.timeout or None, given.workers, given.worker)
     study = tune(config, budget, asked, folder, default.name, given.storage)
     if given.worker < 0:
         logging.info("written: %s", ", ".join(map(str, write(study, folder))))
         print(report(study, name, config_flags.get_override_values(given["config"])))
-
-
-if __name__ == "__main__":
-    from fer_jax.cli.command import call
-
-    define_flags()
-    call(run, sys.argv)

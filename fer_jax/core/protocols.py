@@ -1,4 +1,4 @@
-"""What the training loop, the evaluation and the tools know of a system."""
+"""What the training loop, evaluation and inference know of a system."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -10,8 +10,6 @@ import numpy as np
 from fer_jax.core.state import TrainState
 
 Batch = Mapping[str, Mapping[str, jax.Array]]  # stream -> field -> (B, ...)
-
-
 Metrics = Mapping[str, jax.Array]  # scalars of one step; a phase reports what it computed
 
 
@@ -20,21 +18,21 @@ def interleave(first: jax.Array, second: jax.Array) -> jax.Array:
     return jnp.stack([first, second], 1).reshape(-1, *first.shape[1:])
 
 
-class DataSpec(NamedTuple):
-    """What a system must know of its data before it is built."""
+class Prediction(NamedTuple):
+    """Outputs of a recogniser for B images.
 
-    image_size: int
-    channels: int
-    steps_per_epoch: int
-    classes: Mapping[str, tuple[str, ...]]  # label field -> names, e.g. {"expression": ("surprise", ...)}
-    # Label field of several numbers -> the largest value of each in the training split, e.g. {"aus": (0.98, ...)}
-    scales: Mapping[str, tuple[float, ...]] = {}
-    absent: Mapping[str, tuple[str, ...]] = {}  # label field -> classes that no training picture shows
+    Attributes:
+      logits: (B, K) of the expressions.
+      valence_arousal: (B, 2), None where the system predicts none.
+    """
+
+    logits: jax.Array
+    valence_arousal: jax.Array | None = None
 
 
 @runtime_checkable
 class System(Protocol):
-    """Pure functions over a TrainState; `fer_jax.train` jits, shards and donates them in one place."""
+    """Pure functions over a TrainState; they are jitted, sharded and donated in `train` and `inference`."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -46,7 +44,7 @@ class System(Protocol):
         ...
 
     def phase(self, step: int) -> Hashable:
-        """What is due after `step` completed steps, decided on the host. Each value is one compiled program.
+        """What the step after `step` completed ones updates, decided on the host. Each value is one compiled program.
 
         A `lax.cond` on the device would do, but inside one XLA's CPU backend runs convolutions 15 times slower.
         """
@@ -56,8 +54,8 @@ class System(Protocol):
         """One step. `key` is already folded with the step; `phase` is static."""
         ...
 
-    def eval_step(self, state: TrainState, batch: Batch) -> Mapping[str, jax.Array]:
-        """Per-example outputs of one evaluation batch, leading axis B."""
+    def eval_step(self, state: TrainState, batch: Batch, key: jax.Array) -> Mapping[str, jax.Array]:
+        """Per-example outputs of one evaluation batch, leading axis B. `key` is the same for every batch and step."""
         ...
 
     def score(self, outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -70,35 +68,67 @@ class System(Protocol):
 
 
 @runtime_checkable
-class Recogniser(Protocol):
-    """What a system has beside, if it says which expression a single picture shows."""
+class RecognitionSystem(System, Protocol):
+    """A system that recognises the expression of a single image."""
 
     @property
-    def recognises(self) -> str:
-        """The stream whose evaluation view the pictures are seen with."""
+    def recognition_stream(self) -> str:
+        """The stream whose evaluation view images are seen with."""
         ...
 
     def prepare(self, state: TrainState) -> TrainState:
-        """A state to answer with, not to train: what is the same for all pictures is computed once."""
+        """A state to predict with, not to train: what is the same for all images is computed once."""
         ...
 
-    def answer(self, state: TrainState, image: jax.Array) -> Mapping[str, jax.Array]:
-        """Pictures (B, S, S, C) in [0, 1] -> "logits" (B, K), and "va" (B, 2) where it knows valence and arousal."""
+    def predict(self, state: TrainState, image: jax.Array) -> Prediction:
+        """Predictions for images (B, S, S, C) in [0, 1]."""
         ...
 
 
 @runtime_checkable
-class Editor(Protocol):
-    """What a system has beside, if it changes what a face shows."""
+class FeatureSystem(RecognitionSystem, Protocol):
+    """A recogniser whose last layer's inputs can be had."""
+
+    def features(self, state: TrainState, image: jax.Array) -> jax.Array:
+        """Images (B, S, S, C) in [0, 1] -> the features (B, F) that the head is given."""
+        ...
+
+
+@runtime_checkable
+class EditingSystem(System, Protocol):
+    """A system that changes what a face shows, as a condition says: any tree of arrays with leading axis B."""
 
     @property
-    def edits(self) -> str:
-        """The stream whose evaluation view the pictures are seen with."""
+    def editing_stream(self) -> str:
+        """The stream whose evaluation view images are seen with."""
         ...
+
+    def condition_of(self, state: TrainState, key: jax.Array, image: jax.Array) -> Any:
+        """The condition of images (B, S, S, C) in [0, 1]: what sources show, or what references ask for."""
+        ...
+
+    def edit(
+        self, state: TrainState, key: jax.Array, image: jax.Array, condition: Any, source: Any = None
+    ) -> jax.Array:
+        """Edited images (B, S, S, C) in [0, 1].
+
+        Args:
+          state: of the networks.
+          key: of whatever is drawn; systems that draw nothing ignore it.
+          image: (B, S, S, C) in [0, 1].
+          condition: what the edited images shall show.
+          source: the condition of `image`, where it is known; systems that need it take `condition_of` otherwise.
+        """
+        ...
+
+
+@runtime_checkable
+class ControlledSystem(EditingSystem, Protocol):
+    """An editor whose condition is K named numbers (B, K), such as action units or the coordinates of a point."""
 
     @property
     def controls(self) -> tuple[str, ...]:
-        """Names of the K numbers that say what a picture shall show."""
+        """Names of the K numbers."""
         ...
 
     @property
@@ -106,42 +136,31 @@ class Editor(Protocol):
         """The smallest and largest value of a control."""
         ...
 
-    def emotions(self, state: TrainState) -> Mapping[str, Any]:
-        """Name of an emotion -> its controls (K,), numbers."""
+    def expressions(self, state: TrainState) -> Mapping[str, Any]:
+        """Name of an expression -> its controls (K,), numbers."""
         ...
 
     def controls_from(self, labels: Mapping[str, Any]) -> Any:
-        """Controls (B, K) that the labels of a data set, by field, say its pictures show; None if they do not say."""
-        ...
-
-    def controls_of(self, state: TrainState, image: jax.Array) -> jax.Array:
-        """What the system takes pictures (B, S, S, C) in [0, 1] to show: controls (B, K)."""
-        ...
-
-    def edit(self, state: TrainState, image: jax.Array, controls: jax.Array, own: jax.Array | None = None) -> jax.Array:
-        """Pictures (B, S, S, C) in [0, 1], made to show the controls (B, K); as large, and in [0, 1].
-
-        `own` (B, K) are what they show, where it is known; a system that needs them takes `controls_of` otherwise.
-        """
+        """Controls (B, K) of images with the labels of a data set, by field; None where they do not determine them."""
         ...
 
 
 @runtime_checkable
-class Generator(Protocol):
-    """What a system has beside, if it draws pictures from noise."""
+class SamplingSystem(System, Protocol):
+    """A system that draws images from noise."""
 
     @property
-    def generates(self) -> str:
-        """The stream whose pictures it imitates."""
+    def sampling_stream(self) -> str:
+        """The stream whose images it imitates."""
         ...
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes that it can be asked for; () where there is no choice."""
+        """Names of the classes that it draws by; () where it draws by none."""
         ...
 
     def generate(self, state: TrainState, key: jax.Array, count: int, labels: jax.Array | None = None) -> jax.Array:
-        """New pictures (count, S, S, C) in [0, 1], of classes (count,) where there are any; without, drawn evenly.
+        """New images (count, S, S, C) in [0, 1], of classes (count,) where there are any; without, drawn evenly.
 
         The same key draws the same vectors, whatever the classes.
         """
@@ -149,10 +168,10 @@ class Generator(Protocol):
 
 
 @runtime_checkable
-class Logged(Protocol):
-    """What a system has beside, if the program that published it kept a log as a table, which log.csv then is."""
+class LoggedSystem(System, Protocol):
+    """A system whose published program kept a log as a table, which a run's log.csv then is."""
 
     @property
     def log_columns(self) -> Mapping[str, str]:
-        """Name in the record -> column there."""
+        """Name in the record -> column of the table."""
         ...

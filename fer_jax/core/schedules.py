@@ -3,23 +3,28 @@
 import jax.numpy as jnp
 import optax
 
+from fer_jax.core.config import RunConfig, SystemConfig
 from fer_jax.core.errors import UsageError
 
-DECAYS = ("linear", "as_coded")
+
+def total_steps(run: RunConfig, steps_per_epoch: int) -> int:
+    """The last step of a run: `run.steps`, or as many epochs as `run.epochs` says, but `run.min_steps` at least.
+
+    Raises:
+      UsageError: the config says neither.
+    """
+    if run.steps is None and run.epochs is None:
+        raise UsageError("config.run: neither steps nor epochs are given")
+    return run.steps or max((run.epochs or 0) * steps_per_epoch, run.min_steps or 0)
 
 
-def total_steps(config, steps_per_epoch: int) -> int:
-    """The last step of a run: `run.steps`, or as many epochs as `run.epochs` says, but `run.min_steps` at least."""
-    return config.run.steps or max(config.run.epochs * steps_per_epoch, config.run.min_steps)
-
-
-def ended(config, steps_per_epoch: int, step: int, best: int | None) -> bool:
+def ended(config: SystemConfig, steps_per_epoch: int, step: int, best: int | None) -> bool:
     """Whether a run is at its end after `step`: its last one, or `select.patience` evaluations without a better one.
 
     `best` is the step of the best evaluation so far.
     """
-    patience = config.select.patience * (config.run.eval_every or steps_per_epoch)
-    return step >= total_steps(config, steps_per_epoch) or bool(patience and best and step - best >= patience)
+    patience = (config.select.patience or 0) * (config.run.eval_every or steps_per_epoch)
+    return step >= total_steps(config.run, steps_per_epoch) or bool(patience and best and step - best >= patience)
 
 
 def cosine(lr: float, steps: int, *, every: int = 1, warm_up: int = 0) -> optax.Schedule:

@@ -11,8 +11,7 @@ import optax
 PyTree = Any
 
 
-@flax.struct.dataclass
-class NetState:
+class NetState(flax.struct.PyTreeNode):
     """One network. `ema` is an exponential moving average of `params`, None where the method keeps none."""
 
     params: PyTree
@@ -21,7 +20,9 @@ class NetState:
     ema: PyTree | None = None
 
     @classmethod
-    def create(cls, params: PyTree, tx: optax.GradientTransformation, *, stats: PyTree = None, ema: bool = False):
+    def create(
+        cls, params: PyTree, tx: optax.GradientTransformation, *, stats: PyTree = None, ema: bool = False
+    ) -> "NetState":
         """A network at the start of training."""
         # A copy, since donated buffers must not be shared between two leaves.
         average = jax.tree.map(jnp.copy, params) if ema else None
@@ -42,8 +43,7 @@ class NetState:
         return self.params if self.ema is None else self.ema
 
 
-@flax.struct.dataclass
-class TrainState:
+class TrainState(flax.struct.PyTreeNode):
     """Everything a checkpoint holds. `step` counts completed steps, () int32.
 
     Fields are no closer typed than a tree of anything: jax and Orbax map states to states of shapes or options.

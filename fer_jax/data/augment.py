@@ -10,23 +10,18 @@ import tensorflow as tf
 
 from fer_jax.data.ops import flip, sample_bilinear
 
-_LOAD, _SIDE = 256, 224  # the published pictures: enlarged to 256 pixels, of which the middle 224 are seen
-
 
 def apply(image: tf.Tensor, seed: tf.Tensor, way: str, size: int) -> tf.Tensor:
-    """A uint8 picture (H, W, C) seen in one of `fer_jax.data.ops.AUGMENTS` -> (size, size, C) in [0, 1].
+    """A uint8 picture (H, W, C) seen in one of the ways of `ViewConfig.augment` -> (size, size, C) in [0, 1].
 
     * "torchvision": as the reference of the FER2013 classifiers trains: `random_resized_crop`, mirrored half of the
       time, `sharpen` by 2 half of the time, brightness by 0.7 to 1.3. No rounding to whole levels on the way.
-    * "torchvision_eval": as it evaluates: resized to size * 256 / 224, the middle cut out.
     * "face" (ours): see `face`.
     """
     image = tf.cast(image, tf.float32) / 255
     channels = image.shape[-1]
     if way == "torchvision":
         image = torchvision(image, seed, size)
-    elif way == "torchvision_eval":
-        image = torchvision_eval(image, size)
     else:
         image = face(image, seed, size)
     return tf.ensure_shape(image, (size, size, channels))
@@ -43,13 +38,6 @@ def torchvision(image: tf.Tensor, seed: tf.Tensor, size: int) -> tf.Tensor:
     image = flip(random_resized_crop(image, own(0), size), own(1))
     image = tf.cond(tf.random.stateless_uniform((), own(2)) < 0.5, lambda: sharpen(image, 2.0), lambda: image)
     return brighten(image, tf.random.stateless_uniform((), own(3), 0.7, 1.3))
-
-
-def torchvision_eval(image: tf.Tensor, size: int) -> tf.Tensor:
-    """The published evaluation transform, for `size` pixels (published: 224)."""
-    load = size * _LOAD // _SIDE
-    first = int(round((load - size) / 2))
-    return _resized(image, load)[first : first + size, first : first + size]
 
 
 def face(image: tf.Tensor, seed: tf.Tensor, size: int) -> tf.Tensor:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from fer_jax.core.config import GeneratedConfig
 from fer_jax.core.errors import UsageError
 
 MANIFEST, PICTURES = "manifest.json", "pictures.jsonl"
@@ -188,18 +189,16 @@ class Found:
     probability: float
 
 
-def find(config: Any, where: str) -> Found | None:
+def find(config: GeneratedConfig, where: str) -> Found | None:
     """The folder that the field `generated` of a stream names; None where it names none and needs none.
 
     Raises:
       UsageError: it is missing, unfinished or of another kind, or the probability is none.
     """
-    kind, probability = config.get("kind", ""), config.get("probability", 1.0)
-    if kind not in ("", *KINDS):
-        raise UsageError(f"{where}.kind: {kind!r} is not one of {', '.join(KINDS)}, or empty")
+    kind, probability = config.kind, config.probability
     if not 0 <= probability <= 1:
         raise UsageError(f"{where}.probability: {probability} is not between 0 and 1")
-    if not (name := config.get("folder", "")):
+    if not (name := config.folder):
         if kind:
             option = " with --expand" if kind == "expand" else ""
             raise UsageError(f"{where}.folder: missing, and this config needs one; {_MAKE}{option}")

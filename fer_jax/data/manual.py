@@ -31,7 +31,7 @@ from tensorflow_datasets.core import constants
 
 from fer_jax.core.errors import UsageError
 from fer_jax.data import alignment as align
-from fer_jax.rendered import pool
+from fer_jax.data import workers
 
 FLAG = "--config.data.<stream>.path"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".webp")
@@ -318,7 +318,7 @@ class ManualBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
         count = 0
         rows, ahead = itertools.tee(rows)
         pictures = (row.picture for row in ahead)
-        with contextlib.closing(pool.in_order(_encode, pictures, workers=None if self.SLOW else 1)) as made:
+        with contextlib.closing(workers.in_order(_encode, pictures, workers=None if self.SLOW else 1)) as made:
             for row, picture in zip(rows, made, strict=True):
                 if isinstance(picture, Dropped):
                     dropped[picture.reason] += 1

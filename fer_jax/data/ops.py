@@ -4,16 +4,10 @@ Random operations take a seed of two integers and draw nothing else, so a resume
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from fer_jax.core.errors import UsageError
-
-CROPS = ("none", "random", "center")
-AFFINES = ("", "bilinear", "nearest")
-AUGMENTS = ("", "torchvision", "torchvision_eval", "face")
 _PRECISION = 22  # bits of Pillow's weights
 
 
@@ -158,61 +152,3 @@ def _at(image: tf.Tensor, row: tf.Tensor, col: tf.Tensor) -> tf.Tensor:
     inside = (row >= 0) & (row < height) & (col >= 0) & (col < width)
     place = tf.stack([tf.where(inside, row, 0), tf.where(inside, col, 0)], -1)
     return tf.gather_nd(image, place) * tf.cast(inside[..., None], image.dtype)
-
-
-def view(
-    *,
-    image_size: int,
-    channels: int,
-    load_size: int,
-    crop_kind: str,
-    flip_half: bool,
-    rotate: float = 0.0,
-    affine: str = "",
-    augment: str = "",
-) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """How a stream sees its pictures: (uint8 picture, seed (2,)) -> (image_size, image_size, channels) in [0, 1].
-
-    Without a crop the whole picture is resized to the square, its aspect not kept. With one, the shorter side is
-    resized to `load_size` and a square of `image_size` is cut out. Then it is flipped, half of the time, and turned by
-    any angle of up to `rotate` degrees either way. Last comes a `random_affine` of the kind `affine`, "" = none.
-    `augment` names a way of `fer_jax.data.augment`, which takes the place of all resizing and cutting, "" = none.
-
-    Raises:
-      UsageError: unknown crop, affine or augment, a crop larger than the loaded picture, or an angle outside of 0..180.
-    """
-    if crop_kind not in CROPS:
-        raise UsageError(f"config.data: crop {crop_kind!r} is not one of {', '.join(CROPS)}")
-    if crop_kind != "none" and load_size < image_size:
-        raise UsageError(f"config.data: load_size {load_size} is smaller than image_size {image_size}; set it larger")
-
-    if not 0 <= rotate <= 180:
-        raise UsageError(f"config.data: rotate {rotate} is not an angle in 0..180 degrees")
-    if affine not in AFFINES:
-        raise UsageError(f"config.data: affine {affine!r} is not one of {', '.join(filter(None, AFFINES))}, or empty")
-    if augment not in AUGMENTS:
-        raise UsageError(
-            f"config.data: augment {augment!r} is not one of {', '.join(filter(None, AUGMENTS))}, or empty"
-        )
-
-    def apply(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        image = to_channels(image, channels)
-        if augment:
-            from fer_jax.data import augment as ways  # it builds on this module
-
-            return ways.apply(image, seed, augment, image_size)
-        if crop_kind == "none":
-            image = resize(image, (image_size, image_size))
-        else:
-            image = crop(resize_shorter(image, load_size), image_size, crop_kind, seed)
-        if flip_half:
-            image = flip(image, seed + tf.constant([1, 0], seed.dtype))
-        if rotate:
-            own = tf.random.experimental.stateless_fold_in(seed, 0)  # seed + 2 is the next stream's
-            image = turn(image, tf.random.stateless_uniform((), own, -rotate, rotate, tf.float64))
-        image = tf.cast(tf.ensure_shape(image, (image_size, image_size, channels)), tf.float32) / 255
-        if affine:
-            image = random_affine(image, tf.random.experimental.stateless_fold_in(seed, 1), affine)
-        return tf.ensure_shape(image, (image_size, image_size, channels))
-
-    return apply

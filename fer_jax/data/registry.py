@@ -37,14 +37,14 @@ def module_of(name: str) -> ModuleType:
     return importlib.import_module(_ELSEWHERE.get(name, f"fer_jax.data.sources.{name}"))
 
 
-def open_source(name: str, *, data_dir: str | None, skip_bad: bool, path: str, options: Mapping[str, Any]):
+def open_source(name: str, *, data_dir: str | None, skip_bad: bool, path: str | None, options: Mapping[str, Any]):
     """The prepared TFDS builder of a data set; prepares it first where that has not been done.
 
     Args:
       name: of the data set.
       data_dir: TFDS folder; None = TFDS's default.
       skip_bad: leave out pictures that cannot be decoded instead of stopping at the first.
-      path: where the user's files lie, for sets that cannot be made here; "" = the default place.
+      path: where the user's files lie, for sets that cannot be made here; None = the default place.
       options: the data set's own.
 
     Raises:

@@ -110,14 +110,14 @@ class Table:
         labels = {name: column[keep] for name, column in self.labels.items()}
         return dataclasses.replace(self, rows=self.rows[keep], labels=labels)
 
-    def first_identities(self, count: int) -> "Table":
-        """The pictures of the first `count` identities (0 = of all), renumbered from 0.
+    def first_identities(self, count: int | None) -> "Table":
+        """The pictures of the first `count` identities (None: of all), renumbered from 0.
 
         Raises:
           UsageError: there are fewer.
         """
         present = np.unique(self.labels["identity"])
-        if count > len(present):
+        if (count or 0) > len(present):
             raise UsageError(f"{self.records.name} has {len(present)} identities, {count} are asked for; lower it")
         kept = present[: count or len(present)]
         table = self.where(np.isin(self.labels["identity"], kept))

@@ -2,8 +2,8 @@
 
 Possible since rendered faces can be drawn with any units: of every edit the true picture is known. Each source picture
 is edited once for each unit: a unit that is there is asked away, one that is not is asked to the mean intensity that it
-has where it is there. Edited and true picture are compared by what the judge (`face_evaluator`) reads in both, so
-that what the judge cannot see, or sees too small, counts for neither side; and pixel by pixel, without a judge.
+has where it is there. Edited and true picture are compared by what the face evaluator reads in both, so
+that what it cannot read, or reads too small, counts for neither side; and pixel by pixel, without it.
 """
 
 import dataclasses
@@ -15,8 +15,11 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from fer_jax.core.labels import AU_NAMES, expression_name
-from fer_jax.evaluation.face_evaluator import Judge, Seen
-from fer_jax.evaluation.recognisers import Looker
+from fer_jax.data.workers import in_order
+from fer_jax.evaluation.evaluators import ImageEvaluator
+from fer_jax.evaluation.face_evaluator import FaceEvaluator, FaceScores
+from fer_jax.inference.editor import at_intensity
+from fer_jax.rendered import population
 
 _SETTLED = 0.02  # of a probability: what counts as no change
 PRESENT = 0.2  # from this intensity on a unit counts as there, as 1 of OpenFace's 5
@@ -63,26 +66,26 @@ def typical_intensities(aus: np.ndarray) -> np.ndarray:
     return np.where(there.any(0), (aus * there).sum(0) / np.maximum(there.sum(0), 1), 0)
 
 
-def measure(trial: Trial, edit: KnowingEdit, judge: Judge, truth: np.ndarray) -> dict[str, Any]:
+def measure(trial: Trial, edit: KnowingEdit, evaluator: FaceEvaluator, truth: np.ndarray) -> dict[str, Any]:
     """Figures of an editor.
 
     Args:
       trial: what it is asked.
       edit: the editor; takes all pictures of a trial at once, and is told the units that they have.
-      judge: who says what is seen.
+      evaluator: what reads the pictures.
       truth: (M, S, S, C) in [0, 1], the true pictures of the edits.
 
     Returns:
-      "changed": mean difference, to the true picture, in the intensity that the judge reads of the changed unit;
+      "changed": mean difference, to the true picture, in the intensity that the evaluator reads of the changed unit;
       "leak": in those of the other units; "pixels": mean absolute difference of the pixels. Each with "..._no_edit",
       the same of the unedited picture, and "..._ratio", their quotient. "gain" = 1 - (changed + leak) / (what they are
       without an edit). "identity": likeness to the source; "identity_pairs": of two real pictures of a person;
       "identity_ratio": their quotient. "..._of_units": lists in the order of "units".
     """
     drawn = edit(trial.sources[trial.source], trial.asked, trial.own)
-    before, true, after = judge.look(trial.sources), judge.look(truth), judge.look(drawn)
-    pairs = float((before.identity * judge.look(trial.others).identity).sum(1).mean())
-    source = Seen(*(values[trial.source] for values in before))
+    before, true, after = evaluator.evaluate(trial.sources), evaluator.evaluate(truth), evaluator.evaluate(drawn)
+    pairs = float((before.identity * evaluator.evaluate(trial.others).identity).sum(1).mean())
+    source = FaceScores(*(values[trial.source] for values in before))
     rows = {
         **_differences(trial, after, true, drawn - truth),
         **{
@@ -106,7 +109,7 @@ def measure(trial: Trial, edit: KnowingEdit, judge: Judge, truth: np.ndarray) ->
     }
 
 
-def _differences(trial: Trial, seen: Seen, true: Seen, pixels: np.ndarray) -> dict[str, np.ndarray]:
+def _differences(trial: Trial, seen: FaceScores, true: FaceScores, pixels: np.ndarray) -> dict[str, np.ndarray]:
     """(M,) of each edit: in the unit that is to change, in the others, and in the pixels."""
     apart = np.abs(seen.aus - true.aus)
     changed = apart[np.arange(len(trial.unit)), trial.unit]
@@ -120,7 +123,7 @@ def _differences(trial: Trial, seen: Seen, true: Seen, pixels: np.ndarray) -> di
 def expressions(
     sources: np.ndarray,
     edit: Edit,
-    looker: Looker,
+    evaluator: ImageEvaluator,
     emotions: Mapping[str, np.ndarray],
     others: np.ndarray | None = None,
 ) -> dict[str, Any]:
@@ -129,19 +132,19 @@ def expressions(
     Args:
       sources: (N, S, S, C) in [0, 1].
       edit: the editor.
-      looker: who says what is seen.
-      emotions: name -> controls (K,); an emotion that the looker has no class for is left out.
-      others: (N, S, S, C), another picture of each one's person, for a looker that tells people apart, the judge.
+      evaluator: what names the expression of the pictures.
+      emotions: name -> controls (K,); an emotion that the evaluator has no class for is left out.
+      others: (N, S, S, C), another picture of each one's person, for the face evaluator, which tells people apart.
 
     Returns:
       "accuracy" over all, and that of each emotion by name; with `others` how like the edits are to their sources,
-      "identity", "identity_pairs" and "identity_ratio" as `measure` has them. {} if the looker knows none of them.
+      "identity", "identity_pairs" and "identity_ratio" as `measure` has them. {} if the evaluator knows none of them.
     """
     right: dict[str, float] = {}
     likeness = []
-    before = looker.look(sources).identity if others is not None else None
-    for name, own in _known(emotions, looker).items():
-        seen = looker.look(_edited(sources, edit, emotions[name]))
+    before = evaluator.evaluate(sources).identity if others is not None else None
+    for name, own in _known(emotions, evaluator).items():
+        seen = evaluator.evaluate(_edited(sources, edit, emotions[name]))
         right[name] = float((seen.probabilities.argmax(1) == own).mean())
         if before is not None:
             likeness.append((before * seen.identity).sum(1).mean())
@@ -149,41 +152,36 @@ def expressions(
         return {}
     found = {"accuracy": float(np.mean(list(right.values()))), **right, "examples": len(sources) * len(right)}
     if before is not None:
-        pairs = float((before * looker.look(others).identity).sum(1).mean())  # type: ignore[arg-type]
+        pairs = float((before * evaluator.evaluate(others).identity).sum(1).mean())  # type: ignore[arg-type]
         identity = float(np.mean(likeness))
         found |= {"identity": identity, "identity_pairs": pairs, "identity_ratio": identity / pairs}
     return found
 
 
-def at_intensity(emotions: Mapping[str, Any], name: str, intensity: float) -> np.ndarray:
-    """Controls (K,) at a share of the way from neutral, which is 0 where there is no such emotion, to an emotion."""
-    goal = np.asarray(emotions[name], np.float32)
-    neutral = np.asarray(emotions.get("neutral", np.zeros_like(goal)), np.float32)
-    return neutral + np.float32(intensity) * (goal - neutral)
-
-
-def intensities(sources: np.ndarray, edit: Edit, looker: Looker, emotions: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def intensities(
+    sources: np.ndarray, edit: Edit, evaluator: ImageEvaluator, emotions: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
     """Whether a recogniser is the surer of an emotion the more of it was asked.
 
     Args:
       sources: (N, S, S, C) in [0, 1].
       edit: the editor.
-      looker: who says what is seen.
-      emotions: name -> controls (K,); neutral, and what the looker has no class for, is left out.
+      evaluator: what names the expression of the pictures.
+      emotions: name -> controls (K,); neutral, and what the evaluator has no class for, is left out.
 
     Returns:
       "shares": parts of the way from neutral; "probability_of": emotion -> its mean probability at each of them;
       "rising": the part of the emotions of which it is larger at the end than at the start, and falls by more than
       0.02 from no share to the next (once the recogniser is sure, it goes up and down a little); "rank_correlation":
-      Spearman's, of share and probability over all pictures, its mean over emotions. {} if the looker knows none.
+      Spearman's, of share and probability over all pictures, its mean over emotions. {} if the evaluator knows none.
     """
     shares = np.linspace(0, 1, 5)
     means, correlations = {}, []
-    for name, own in _known(emotions, looker).items():
+    for name, own in _known(emotions, evaluator).items():
         if name == "neutral":
             continue
         at = [at_intensity(emotions, name, share) for share in shares]
-        said = np.stack([looker.look(_edited(sources, edit, wanted)).probabilities[:, own] for wanted in at])
+        said = np.stack([evaluator.evaluate(_edited(sources, edit, wanted)).probabilities[:, own] for wanted in at])
         means[name] = said.mean(1).tolist()
         ranks = spearmanr(np.repeat(shares, len(sources)), said.ravel())
         correlations.append(0.0 if np.isnan(ranks.statistic) else float(ranks.statistic))
@@ -198,9 +196,9 @@ def intensities(sources: np.ndarray, edit: Edit, looker: Looker, emotions: Mappi
     }
 
 
-def _known(emotions: Mapping[str, np.ndarray], looker: Looker) -> dict[str, int]:
+def _known(emotions: Mapping[str, np.ndarray], evaluator: ImageEvaluator) -> dict[str, int]:
     """Emotions that a recogniser has a class for -> its number."""
-    classes = [expression_name(name) for name in looker.classes]
+    classes = [expression_name(name) for name in evaluator.classes]
     own = {name: expression_name(name) for name in emotions}
     return {name: classes.index(known) for name, known in own.items() if known in classes}
 
@@ -214,24 +212,20 @@ def _edited(sources: np.ndarray, edit: Edit, wanted: np.ndarray) -> np.ndarray:
 
 def true_edits(trial: Trial, seed: int, size: int) -> np.ndarray:
     """What the renderer draws of the edits (M, size, size, 3) in [0, 1]: same person, pose and light, other units."""
-    from fer_jax.rendered import pool
-
     jobs = [
         (seed, trial.files[source], tuple(map(float, asked)), size)
         for source, asked in zip(trial.source, trial.asked, strict=True)
     ]
-    return _drawn(tuple(jobs), pool.in_order)
+    return _drawn(tuple(jobs))
 
 
 @functools.lru_cache(maxsize=4)
-def _drawn(jobs: tuple[Any, ...], in_order: Callable[..., Any]) -> np.ndarray:
+def _drawn(jobs: tuple[Any, ...]) -> np.ndarray:
     return np.stack(list(in_order(render_edits, jobs))).astype(np.float32) / 255
 
 
 def render_edits(jobs: list[tuple[int, str, tuple[float, ...], int]]) -> list[np.ndarray]:
     """Pictures of (seed, file, intensities, size) jobs: what a worker process runs. A file is named i0012_p03."""
-    from fer_jax.rendered import population
-
     pictures = []
     for seed, file, aus, size in jobs:
         person, picture = (int(part[1:]) for part in file.split("_"))

@@ -1,69 +1,72 @@
 """Figures of a system that edits faces: of its edits (`editing`), and how far what it draws is from real pictures.
 
-Action-unit and identity figures come from the package's judge, so they exist for rendered faces only. What emotion an
-edit shows, a recogniser says. Distances are those of each emotion: the pictures of a split, translated to it, against
-the split's real pictures that show it.
+Action-unit and identity figures come from the package's face evaluator, so they exist for rendered faces only. The
+emotion that an edit shows is read by a recogniser. Distances are those of each emotion: the pictures of a split,
+translated to it, against the split's real pictures that show it.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from absl import logging
 
+from fer_jax.core.config import EditMeasuresConfig
+from fer_jax.core.errors import UsageError
 from fer_jax.core.labels import AU_NAMES
-from fer_jax.core.protocols import Editor
+from fer_jax.core.protocols import ControlledSystem
 from fer_jax.core.state import TrainState
-from fer_jax.data import Data
+from fer_jax.data.opening import Data
 from fer_jax.data.table import spread
-from fer_jax.evaluation import editing, frechet
-from fer_jax.evaluation import face_evaluator as judge
-from fer_jax.evaluation import recognisers as recogniser
-from fer_jax.train.mesh import Runner
+from fer_jax.evaluation import editing, evaluators, face_evaluator, frechet
+from fer_jax.evaluation.evaluators import ImageEvaluator
+from fer_jax.evaluation.face_evaluator import FaceEvaluator
+from fer_jax.inference.batches import in_batches
+from fer_jax.inference.runner import Runner
 
 _FINAL_SOURCES = 48  # faces that are edited for the figures of a finished run; during it `measures.sources` are
+_BATCH = 32  # edits that go through the network together
 _FEWEST = 10  # real pictures that a distance is taken to
 
 
 def figures(
-    runner: Runner, state: TrainState, data: Data, split: str, measures: Mapping[str, Any], *, final: bool
+    runner: Runner, state: TrainState, data: Data, split: str, measures: EditMeasuresConfig, *, final: bool
 ) -> dict[str, Any]:
-    """Figures of an `Editor` on a split.
+    """Figures of a `ControlledSystem` on a split.
 
     Args:
       runner: of the editor.
       state: its state.
       data: of the run.
       split: whose pictures are edited.
-      measures: `config.measures`: "sources", "pictures", "judge", "inception" and "form".
+      measures: `config.measures`.
       final: more sources, intensities, and "edit_seen": what "edit" measures, where nobody tells the editor what the
         sources show. It asks the system itself, and for what it says of the units that are not to change.
     """
-    system = runner.system
-    assert isinstance(system, Editor)
+    system = _controlled(runner)
     table = data.tables[data.config.evaluate][split]
     rendered = table.records.name == "rendered_faces"
-    looker = recogniser.load(measures["judge"], "config.measures.judge", table.records.name)
+    evaluator = evaluators.load(measures.evaluator, "config.measures.evaluator", table.records.name)
     found: dict[str, Any] = {}
 
-    positions = spread(len(table), measures["pictures"])
+    positions = spread(len(table), measures.pictures)
     pictures = data.at(split, positions)
-    edit = functools.partial(_batched, functools.partial(runner.edit, state))
-    emotions = {name: np.asarray(values, np.float32) for name, values in system.emotions(state).items()}
-    count = _FINAL_SOURCES if final else measures["sources"]
+    edit = functools.partial(in_batches, functools.partial(runner.edit, state), size=_BATCH)
+    emotions = {name: np.asarray(values, np.float32) for name, values in system.expressions(state).items()}
+    count = _FINAL_SOURCES if final else measures.sources
     if rendered and "aus" in table.labels and system.controls == AU_NAMES:
         told, unaided = ways(runner, state)
         found |= _of_units(data, split, count, {"edit": told} | ({"edit_seen": unaided} if final else {}))
     chosen = spread(len(table), count)
-    others = _partners(data, split, chosen) if isinstance(looker, judge.Judge) and rendered else None
+    others = _partners(data, split, chosen) if isinstance(evaluator, FaceEvaluator) and rendered else None
     sources = data.at(split, chosen)["image"]
-    if emotion := editing.expressions(sources, edit, looker, emotions, others):
+    if emotion := editing.expressions(sources, edit, evaluator, emotions, others):
         found["emotion"] = emotion
-    if final and (intensity := editing.intensities(sources, edit, looker, emotions)):
+    if final and (intensity := editing.intensities(sources, edit, evaluator, emotions)):
         found["intensity"] = intensity
     shows = system.controls_from(pictures)
-    if shows is not None and (network := _network(measures, looker)) is not None:
+    if shows is not None and (network := _network(measures, evaluator)) is not None:
         there = np.asarray(shows) >= editing.PRESENT
         real = {name: np.all(there[:, wanted > 0], axis=1) for name, wanted in emotions.items()}
         found["distance"] = distances(network, pictures["image"], real, edit, emotions)
@@ -75,17 +78,17 @@ def ways(runner: Runner, state: TrainState) -> tuple[editing.KnowingEdit, editin
 
     The second leaves the units that are not to change as they are seen, not as they are.
     """
-    system: Any = runner.system
+    system = _controlled(runner)
     edit = functools.partial(runner.edit, state)
 
     def told(images: np.ndarray, aus: np.ndarray, own: np.ndarray) -> np.ndarray:
         wanted, known = (np.asarray(system.controls_from({"aus": units})) for units in (aus, own))
-        return _batched(edit, images, wanted, known)
+        return in_batches(edit, images, wanted, known, size=_BATCH)
 
     def unaided(images: np.ndarray, aus: np.ndarray, own: np.ndarray) -> np.ndarray:
         wanted, known = (np.asarray(system.controls_from({"aus": units})) for units in (aus, own))
-        shown = _batched(functools.partial(runner.controls_of, state), images)
-        return _batched(edit, images, np.where(wanted == known, shown, wanted), shown)
+        shown = in_batches(functools.partial(runner.condition_of, state), images, size=_BATCH)
+        return in_batches(edit, images, np.where(wanted == known, shown, wanted), shown, size=_BATCH)
 
     return told, unaided
 
@@ -138,17 +141,16 @@ def grid(
     Returns:
       (control -> (steps, S, S, C) in [0, 1], the values (steps,)).
     """
-    system = runner.system
-    assert isinstance(system, Editor)
+    system = _controlled(runner)
     known = system.controls_from(source)
-    own = np.asarray(runner.controls_of(state, source["image"]) if known is None else known)[0].astype(np.float32)
+    own = np.asarray(runner.condition_of(state, source["image"]) if known is None else known)[0].astype(np.float32)
     values = np.linspace(*system.control_range, steps)
     wanted = np.tile(own, (len(system.controls), steps, 1)).astype(np.float32)
     for control in range(len(system.controls)):
         wanted[control, :, control] = values
     wanted = wanted.reshape(-1, len(own))
     pictures, owns = np.repeat(source["image"], len(wanted), 0), np.tile(own, (len(wanted), 1))
-    drawn = _batched(functools.partial(runner.edit, state), pictures, wanted, owns)
+    drawn = in_batches(functools.partial(runner.edit, state), pictures, wanted, owns, size=_BATCH)
     columns = drawn.reshape(len(system.controls), steps, *drawn.shape[1:])
     return dict(zip(system.controls, columns, strict=True)), values
 
@@ -164,7 +166,7 @@ def _of_units(data: Data, split: str, count: int, ways: Mapping[str, editing.Kno
     )
     options = data.config.streams[data.config.evaluate].options
     truth = editing.true_edits(trial, options.get("seed", 0), data.config.image_size)
-    return {name: editing.measure(trial, edit, judge.load(), truth) for name, edit in ways.items()}
+    return {name: editing.measure(trial, edit, face_evaluator.load(), truth) for name, edit in ways.items()}
 
 
 def _partners(data: Data, split: str, positions: np.ndarray) -> np.ndarray:
@@ -180,21 +182,17 @@ def _partner(people: np.ndarray, position: int) -> int:
     return int(own[(np.searchsorted(own, position) + 1) % len(own)])
 
 
-def _batched(function: Callable[..., Any], *arrays: np.ndarray, batch: int = 32) -> np.ndarray:
-    """A jitted function of rows, on any number of them, in batches of one size."""
-    parts = []
-    for start in range(0, len(arrays[0]), batch):
-        count = min(batch, len(arrays[0]) - start)
-        rows = start + np.resize(np.arange(count), batch)  # the rest is filled up with the first ones
-        parts.append(np.asarray(function(*(values[rows].astype(np.float32) for values in arrays)))[:count])
-    return np.concatenate(parts)
+def _controlled(runner: Runner) -> ControlledSystem:
+    if not isinstance(runner.system, ControlledSystem):
+        raise UsageError(f"{type(runner.system).__name__} has no controls to edit by")
+    return runner.system
 
 
-def _network(measures: Mapping[str, Any], looker: Any) -> frechet.FeatureNetwork | None:
+def _network(measures: EditMeasuresConfig, evaluator: ImageEvaluator) -> frechet.FeatureNetwork | None:
     """Whose features distances are of: without Inception's weights the recogniser's, if it has any."""
-    if measures["inception"]:
-        return frechet.inception(measures["inception"], measures["form"])
-    if not getattr(looker, "has_features", True):
+    if measures.inception:
+        return frechet.inception(measures.inception, measures.form)
+    if not evaluator.has_features:
         return None
-    logging.info("distances are taken on the features of %s; give config.measures.inception for FID", looker.name)
-    return looker
+    logging.info("distances are taken on the features of %s; give config.measures.inception for FID", evaluator.name)
+    return evaluator

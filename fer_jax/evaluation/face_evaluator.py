@@ -1,10 +1,11 @@
-"""The judge that the package holds: what an edited face shows, said by a network that no editor was trained with.
+"""The face evaluator that the package holds: it reads edited faces, and no editor was trained with it.
 
-Its weights (`configs/face_evaluator.py`, stored by `fer_jax.cli.pack`) come from rendered faces of people of its
-own seed and know nothing of real ones: on other pictures its figures mean little, and nobody asks it there.
+Its weights (`configs/face_evaluator.py`, stored by scripts/pack.py) come from rendered faces of people of its own seed
+and know nothing of real ones: on other images its figures mean little, and it is not used there.
 """
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,13 +15,14 @@ import numpy as np
 
 from fer_jax.core.labels import AU_NUMBERS
 from fer_jax.inference import packed
-from fer_jax.systems.face_evaluator.networks import FaceJudge
+from fer_jax.inference.batches import in_batches
+from fer_jax.systems.face_evaluator.networks import FaceEvaluatorNet
 
 FILE = Path(__file__).with_name("face_evaluator.npz")
 
 
-class Seen(NamedTuple):
-    """What the judge says of N pictures.
+class FaceScores(NamedTuple):
+    """What the evaluator reads in N images.
 
     Attributes:
       features: (N, F), for Fréchet distances.
@@ -35,8 +37,8 @@ class Seen(NamedTuple):
     identity: np.ndarray
 
 
-class Judge:
-    """Asks in batches of one size, so that it is compiled once.
+class FaceEvaluator:
+    """The network with its weights, compiled once.
 
     Attributes:
       name: what distances on its features are named after.
@@ -45,56 +47,49 @@ class Judge:
     """
 
     name = "face_evaluator"
+    has_features = True
 
     def __init__(self, about: dict[str, Any], variables: Any, batch: int = 64):
         self.about, self.classes, self._batch = about, tuple(about["spec"]["classes"]["expression"]), batch
-        model = {**about["config"]["model"], "depths": tuple(about["config"]["model"]["depths"])}
-        self._net = FaceJudge(len(AU_NUMBERS), len(self.classes), **model)
+        model = about["config"]["model"]
+        self._net = FaceEvaluatorNet(
+            len(AU_NUMBERS), len(self.classes), model["embedding"], tuple(model["depths"]), model["width"]
+        )
         self._variables, self._size = jax.tree.map(jnp.asarray, variables), about["spec"]["image_size"]
 
     @functools.cached_property
-    def _look(self):
-        def look(variables, image):
+    def _compiled(self) -> Callable[..., FaceScores]:
+        def scores(variables: Any, image: jax.Array) -> FaceScores:
             if image.shape[-1] == 1:
                 image = jnp.repeat(image, 3, -1)
-            side = self._size
-            image = jax.image.resize(image, (image.shape[0], side, side, 3), "linear")
-            said: Any = self._net.apply(variables, image, train=False)
-            return said.features, jax.nn.sigmoid(said.aus), jax.nn.softmax(said.logits), said.identity
+            image = jax.image.resize(image, (image.shape[0], self._size, self._size, 3), "linear")
+            found: Any = self._net.apply(variables, image, train=False)
+            scores: Any = (found.features, jax.nn.sigmoid(found.aus), jax.nn.softmax(found.logits), found.identity)
+            return FaceScores(*scores)
 
-        return jax.jit(look)
+        return jax.jit(scores)
 
-    def look(self, images: np.ndarray) -> Seen:
-        """Pictures (N, S, S, 1 or 3) in [0, 1], of any size -> what it says.
-
-        Raises:
-          ValueError: no pictures.
-        """
-        if not len(images):
-            raise ValueError("Judge.look: no pictures")
-        parts = []
-        for start in range(0, len(images), self._batch):
-            part = np.asarray(images[start : start + self._batch], np.float32)
-            padded = np.concatenate([part, np.zeros((self._batch - len(part), *part.shape[1:]), np.float32)])
-            parts.append([value[: len(part)] for value in jax.device_get(self._look(self._variables, padded))])
-        return Seen(*map(np.concatenate, zip(*parts, strict=True)))
+    def evaluate(self, images: np.ndarray) -> FaceScores:
+        """Reads images (N, S, S, 1 or 3) in [0, 1], of any size, N above 0."""
+        call = functools.partial(self._compiled, self._variables)
+        return in_batches(call, np.asarray(images, np.float32), size=self._batch)
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """Pictures (N, S, S, 1 or 3) in [0, 1] -> (N, F)."""
-        return self.look(images).features
+        """Images (N, S, S, 1 or 3) in [0, 1] -> (N, F)."""
+        return self.evaluate(images).features
 
 
 @functools.cache
-def load() -> Judge:
-    """The judge of the package."""
+def load() -> FaceEvaluator:
+    """The evaluator of the package."""
     return read(FILE)
 
 
-def read(path: Path) -> Judge:
-    """A judge from a file that `fer_jax.cli.pack` wrote.
+def read(path: Path) -> FaceEvaluator:
+    """An evaluator from a file of packed weights.
 
     Raises:
       UsageError: it is missing or damaged.
     """
     about, variables = packed.read(path)
-    return Judge(about, variables["net"])
+    return FaceEvaluator(about, variables["net"])

@@ -18,6 +18,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from fer_jax.core.errors import RunFailed
+from fer_jax.inference.batches import in_batches
+from fer_jax.interop import inception as files
 from fer_jax.nn.inception import SIZE, Inception
 
 _OWN_NAMES = {"inception_fid": "", "inception_torchvision": "_torchvision"}  # whose distance is called FID and KID
@@ -266,7 +268,7 @@ class Features:
       name: see `FeatureNetwork`.
       function: (variables, pictures (B, S, S, C) in [0, 1]) -> (B, D).
       variables: of the network.
-      batch_size: pictures that go through it together; what is missing to that is filled up with black ones.
+      batch_size: images that go through it together.
     """
 
     name: str
@@ -296,12 +298,7 @@ class Features:
             raise ValueError(f"{self.name}: pictures (B, S, S, C) expected, got shape {images.shape}")
         if images.min() < 0 or images.max() > 1:  # NaN passes, and shows in the features
             raise ValueError(f"{self.name}: pictures in [0, 1] expected, got {images.min():.3g} to {images.max():.3g}")
-        parts = []
-        for start in range(0, len(images), self.batch_size):
-            batch = images[start : start + self.batch_size]
-            fill = np.zeros((self.batch_size - len(batch), *batch.shape[1:]), np.float32)
-            parts.append(np.asarray(jax.device_get(self._run(np.concatenate([batch, fill]))))[: len(batch)])
-        return np.concatenate(parts)
+        return in_batches(self._run, images, size=self.batch_size)
 
 
 @functools.cache
@@ -320,8 +317,6 @@ def inception(path: str | Path, form: str, *, batch_size: int = 32, twice: bool 
     Raises:
       UsageError: the file is missing, damaged, refused, or not of that form.
     """
-    from fer_jax.interop import inception as files
-
     variables, digest = files.read(Path(path), form), files.digest(Path(path))
     name = f"inception_{form}" if digest in files.PUBLISHED[form] else f"inception_{form}_{digest}"
     name += "_once" if form == "torchvision" and not twice else ""

@@ -6,28 +6,30 @@ asked for it or knows only one, a recogniser says how many show it, beside how m
 does not know such faces is noticed by that.
 """
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 
+from fer_jax.core.config import SampleMeasuresConfig
+from fer_jax.core.errors import UsageError
 from fer_jax.core.labels import expression_name
-from fer_jax.core.protocols import Generator
+from fer_jax.core.protocols import SamplingSystem
 from fer_jax.core.state import TrainState
-from fer_jax.data import Data
+from fer_jax.data.opening import Data
 from fer_jax.data.table import spread
-from fer_jax.evaluation import frechet
-from fer_jax.evaluation import recognisers as recogniser
-from fer_jax.train.mesh import Runner
+from fer_jax.evaluation import evaluators, frechet
+from fer_jax.inference.runner import Runner
+from fer_jax.inference.sampler import draw
 
 _FEWEST = 10  # real pictures that a distance is taken to
 _BATCH = 64
 
 
-def figures(runner: Runner, state: TrainState, data: Data, split: str, measures: Any, *, final: bool) -> dict[str, Any]:
-    """Figures of a `Generator` on a split: "distance", and "samples_<who is asked>" where samples have a class.
+def figures(
+    runner: Runner, state: TrainState, data: Data, split: str, measures: SampleMeasuresConfig, *, final: bool
+) -> dict[str, Any]:
+    """Figures of a `SamplingSystem` on a split: "distance", and "samples_<evaluator>" where samples have a class.
 
     Classes are asked for as often as the real pictures have them.
 
@@ -36,19 +38,20 @@ def figures(runner: Runner, state: TrainState, data: Data, split: str, measures:
       state: its state.
       data: of the run.
       split: whose real pictures are compared with.
-      measures: `config.measures`, see `configs/dcgan.py`.
+      measures: `config.measures`.
       final: `final_samples` of them.
     """
-    system = runner.system
-    assert isinstance(system, Generator)
-    positions = _positions(data, system.generates, split, measures)
+    system = _sampling(runner)
+    positions = _positions(data, system.sampling_stream, split, measures)
     asked, names = _classes(data, system, split, positions)
-    labels = np.resize(asked, measures["final_samples"] if final else measures["samples"])
-    samples = drawn(runner, state, labels)
-    return _compared(samples, labels, (data, system.generates, split, positions), (asked, names), measures)
+    labels = np.resize(asked, measures.final_samples if final else measures.samples)
+    samples = draw(runner, state, labels)
+    return _compared(samples, labels, (data, system.sampling_stream, split, positions), (asked, names), measures)
 
 
-def pooled(networks: Mapping[str, tuple[Runner, TrainState]], data: Data, split: str, measures: Any) -> dict[str, Any]:
+def pooled(
+    networks: Mapping[str, tuple[Runner, TrainState]], data: Data, split: str, measures: SampleMeasuresConfig
+) -> dict[str, Any]:
     """The figures of one generator for each class, taken together, as `figures` has those of one that draws by class.
 
     Args:
@@ -57,16 +60,16 @@ def pooled(networks: Mapping[str, tuple[Runner, TrainState]], data: Data, split:
       split: whose real pictures are compared with.
       measures: as for `figures`; `final_samples` are drawn.
     """
-    stream = next(iter(networks.values()))[0].system.generates  # type: ignore[attr-defined]
+    stream = _sampling(next(iter(networks.values()))[0]).sampling_stream
     positions, names = _positions(data, stream, split, measures), data.spec.classes["expression"]
     asked = np.asarray(data.tables[stream][split].labels["expression"])[positions]
-    labels = np.resize(asked, measures["final_samples"])
+    labels = np.resize(asked, measures.final_samples)
     size, channels = data.spec.image_size, data.spec.channels
     samples = np.zeros((len(labels), size, size, channels), np.float32)
     for number, name in enumerate(names):
         own = labels == number
         if own.any():
-            samples[own] = drawn(*networks[name], np.zeros(own.sum(), int))
+            samples[own] = draw(*networks[name], np.zeros(own.sum(), int))
     return _compared(samples, labels, (data, stream, split, positions), (asked, names), measures)
 
 
@@ -75,7 +78,7 @@ def _compared(
     labels: np.ndarray,
     reality: tuple[Data, str, str, np.ndarray],
     classes: tuple[np.ndarray, tuple[str, ...]],
-    measures: Any,
+    measures: SampleMeasuresConfig,
 ) -> dict[str, Any]:
     """Samples of `labels` beside the real pictures at some positions of a data set's stream and split.
 
@@ -84,28 +87,29 @@ def _compared(
     data, stream, split, positions = reality
     asked, names = classes
     table = data.tables[stream][split]
-    looker = recogniser.load(measures["judge"], "config.measures.judge", table.records.name)
-    network: Any = frechet.inception(measures["inception"], measures["form"]) if measures["inception"] else looker
-    measured = len(positions) >= _FEWEST and (network is not looker or getattr(looker, "has_features", True))
+    evaluator = evaluators.load(measures.evaluator, "config.measures.evaluator", table.records.name)
+    network: Any = frechet.inception(measures.inception, measures.form) if measures.inception else evaluator
+    measured = len(positions) >= _FEWEST and (network is not evaluator or evaluator.has_features)
     features, shares = [], []
     for part in _parts(positions):
         real = data.at(split, part)["image"]
         features += [network.features(real)] * measured
-        shares += [looker.look(real).probabilities] * bool(names)
+        shares += [evaluator.evaluate(real).probabilities] * bool(names)
     found: dict[str, Any] = {}
     if measured:
         both = (frechet.Statistics.of(values) for values in (np.concatenate(features), network.features(samples)))
         found["distance"] = distances(network.name, *both)
     if names:
-        said = looker.look(samples).probabilities
+        said = evaluator.evaluate(samples).probabilities
         real_said = np.concatenate(shares)
-        found[f"samples_{looker.name}"] = recognised(said, labels, real_said, asked, names, looker.classes)
+        found[f"samples_{evaluator.name}"] = recognised(said, labels, real_said, asked, names, evaluator.classes)
     return found
 
 
 def distances(name: str, real: frechet.Statistics, fake: frechet.Statistics) -> dict[str, float]:
     """Fréchet and kernel distance of kept features, with the former's floor; `name` is the network's."""
-    assert real.features is not None and fake.features is not None
+    if real.features is None or fake.features is None:
+        raise ValueError("distances: statistics that kept their features are needed")
     key = frechet.metric_key(name)
     return {
         key: frechet.frechet_distance(real, fake),
@@ -147,40 +151,27 @@ def recognised(
     return {**found, "examples": int((place[labels] >= 0).sum())}
 
 
-def drawn(runner: Runner, state: TrainState, labels: np.ndarray, *, seed: int = 0) -> np.ndarray:
-    """Pictures (N, S, S, C) in [0, 1] of classes (N,), from vectors that depend on the seed and the place alone."""
-    parts = []
-    for i, part in enumerate(_parts(labels)):
-        whole = np.resize(part, _BATCH).astype(np.int32)  # the rest is filled up with the first ones
-        parts.append(np.asarray(_drawing(runner)(state, np.uint32(seed), np.int32(i), whole))[: len(part)])
-    return np.concatenate(parts)
-
-
-@functools.lru_cache(maxsize=4)
-def _drawing(runner: Runner):
-    """(state, seed, batch, classes) -> pictures; compiled once a run."""
-    system = runner.system
-    assert isinstance(system, Generator)
-
-    def draw(state, seed, batch, labels):
-        return system.generate(state, jax.random.fold_in(jax.random.key(seed), batch), len(labels), labels)
-
-    return jax.jit(draw, in_shardings=runner.replicated, out_shardings=runner.replicated)
+def _sampling(runner: Runner) -> SamplingSystem:
+    if not isinstance(runner.system, SamplingSystem):
+        raise UsageError(f"{type(runner.system).__name__} draws no faces from noise")
+    return runner.system
 
 
 def _parts(values: np.ndarray) -> list[np.ndarray]:
     return [values[start : start + _BATCH] for start in range(0, len(values), _BATCH)]
 
 
-def _positions(data: Data, stream: str, split: str, measures: Any) -> np.ndarray:
+def _positions(data: Data, stream: str, split: str, measures: SampleMeasuresConfig) -> np.ndarray:
     """Of the real pictures that are compared with."""
-    return spread(len(data.tables[stream][split]), measures["pictures"])
+    return spread(len(data.tables[stream][split]), measures.pictures)
 
 
-def _classes(data: Data, system: Any, split: str, positions: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def _classes(
+    data: Data, system: SamplingSystem, split: str, positions: np.ndarray
+) -> tuple[np.ndarray, tuple[str, ...]]:
     """Classes of real pictures as numbers, and their names; zeros and () where samples have no class."""
-    table = data.tables[system.generates][split]
-    if only := data.config.streams[system.generates].only:
+    table = data.tables[system.sampling_stream][split]
+    if only := data.config.streams[system.sampling_stream].only:
         return np.zeros(len(positions), int), (expression_name(only),)
     if not system.classes:
         return np.zeros(len(positions), int), ()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from fer_jax.core.errors import UsageError
 from fer_jax.data.alignment import Box, Edges
@@ -56,23 +56,6 @@ def parse_box(text: str, where: str = "--box") -> Box:
     if not (width >= 1 and height >= 1 and np.isfinite([x, y, width, height]).all()):
         raise UsageError(f"{where}={text}: width and height must be 1 pixel or more")
     return Box(x, y, width, height)
-
-
-def read(path: str) -> np.ndarray:
-    """A photograph (H, W, 3) in [0, 1]. How the camera was held (EXIF) is respected.
-
-    Raises:
-      UsageError: it is missing, damaged or no picture.
-    """
-    try:
-        with Image.open(path) as opened:
-            image = ImageOps.exif_transpose(opened).convert("RGB")
-    except FileNotFoundError:
-        raise UsageError(f"{path}: no such picture") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        reason = "is not a picture" if isinstance(error, Image.UnidentifiedImageError) else f"cannot be read: {error}"
-        raise UsageError(f"{path}: {reason}") from error
-    return np.asarray(image, np.float32) / 255
 
 
 def find(photograph: np.ndarray, detector: Detector, *, margin: float = 0.0) -> list[Edges]:

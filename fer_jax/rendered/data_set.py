@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from fer_jax.core.labels import AU_NUMBERS
 from fer_jax.rendered import model as face_model
-from fer_jax.rendered import pool, population
+from fer_jax.rendered import population
 from fer_jax.rendered import render as renderer
 
 NAME = "rendered_faces"
@@ -129,7 +129,7 @@ class RenderedFaces(tfds.core.GeneratorBasedBuilder):
     RELEASE_NOTES = {"1.0.0": "First version."}
     BUILDER_CONFIGS = [config()]
 
-    workers: int | None = None  # processes, see `pool.render_all`; has no influence on the pictures
+    workers: int | None = None  # processes, see `population.render_all`; has no influence on the pictures
     _bar: Any = None
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -182,7 +182,7 @@ class RenderedFaces(tfds.core.GeneratorBasedBuilder):
         options = self.builder_config
         size, pictures = options.image_size, range(options.pictures)
         jobs = [(options.seed, person, picture, size, options.free) for person in people for picture in pictures]
-        for (seed, person, picture, _, free), image in pool.render_all(jobs, self.workers):
+        for (seed, person, picture, _, free), image in population.render_all(jobs, self.workers):
             spec = population.sample(seed, person, picture, free=free)
             name = f"i{person:04d}_p{picture:02d}"
             if self._bar is not None:

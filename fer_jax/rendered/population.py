@@ -7,15 +7,18 @@ of workers or on the platform's random state.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from fer_jax.core.labels import AU_NUMBERS
+from fer_jax.data.workers import in_order
 from fer_jax.rendered import model as face_model
 from fer_jax.rendered import render as renderer
 
 EXPRESSIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger")
 LIGHT_SIZE = 8
+Job = tuple[int, int, int, int, bool]  # seed, identity, picture, size, free
 
 # (AU, mean share of the picture's strength, probability of being present); FACS prototypes, EMFACS-like variants.
 PROTOTYPES: dict[str, tuple[tuple[int, float, float], ...]] = {
@@ -153,9 +156,23 @@ def render(spec: FaceSpec, size: int) -> np.ndarray:
     return renderer.render(spec, size)
 
 
-def render_many(jobs: list[tuple[int, int, int, int, bool]]) -> list[np.ndarray]:
+def render_many(jobs: list[Job]) -> list[np.ndarray]:
     """Pictures of (seed, identity, picture, size, free) jobs, in order: what a worker process runs."""
     return [render(sample(seed, identity, picture, free=free), size) for seed, identity, picture, size, free in jobs]
+
+
+def render_all(jobs: Iterable[Job], workers: int | None = None) -> Iterator[tuple[Job, np.ndarray]]:
+    """Yields (job, uint8 picture) in the order of `jobs`.
+
+    Args:
+      jobs: (seed, identity, picture, size, free) tuples, see `sample`.
+      workers: as for `fer_jax.data.workers.in_order`.
+
+    Raises:
+      ValueError: `workers` is below 1.
+    """
+    jobs = list(jobs)
+    yield from zip(jobs, in_order(render_many, jobs, workers), strict=True)
 
 
 def _sample_light(rng: np.random.Generator) -> np.ndarray:

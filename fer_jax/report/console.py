@@ -4,6 +4,7 @@ import logging as python_logging
 import sys
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from absl import logging
 
@@ -80,3 +81,10 @@ def duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def log_figures(title: str, figures: dict[str, Any]) -> None:
+    """Logs a line for each group of figures."""
+    for name, values in figures.items():
+        numbers = ", ".join(f"{k} {v:.4f}" for k, v in values.items() if isinstance(v, float))
+        logging.info("%s: %s: %s (%d pictures)", title, name, numbers, values.get("examples", 0))

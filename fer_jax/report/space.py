@@ -89,14 +89,14 @@ def grid(planes: Sequence[tuple[Plane, np.ndarray]], classes: Sequence[str]) -> 
     return rasterised(figure)
 
 
-def judged(
-    planes: Sequence[tuple[Plane, np.ndarray]], judge: str, known: Sequence[str], classes: Sequence[str]
+def predicted(
+    planes: Sequence[tuple[Plane, np.ndarray]], evaluator: str, known: Sequence[str], classes: Sequence[str]
 ) -> Image.Image:
-    """What a recogniser names the pictures all over the space: a cell has its class's colour, the fuller the surer.
+    """The class predicted for the pictures all over the space: a cell has its colour, the fuller the more probable.
 
     Args:
       planes: with the probabilities (N, J) of their points.
-      judge: who was asked.
+      evaluator: its name.
       known: the J classes that it tells apart.
       classes: of the space, whose centres are marked.
     """
@@ -109,7 +109,7 @@ def judged(
         edge = 1 + plane.cell / 2
         panel.imshow(cells.reshape(side, side, 3), extent=(-edge, edge, -edge, edge), interpolation="nearest")
         _marks(panel, plane, colours(classes))
-        panel.set_title(f"as {judge} names the pictures")
+        panel.set_title(f"predicted by {evaluator}")
     _legend(figure, palette)
     return rasterised(figure)
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a workdir. The only module that touches Orbax.
+"""Checkpoints of a run in training.
 
 Two are kept: the last one, to go on from, and the best one by the metric that the run selects by. Saving is
 asynchronous and atomic: a checkpoint that could not be written whole does not exist.
@@ -11,63 +11,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import orbax.checkpoint as ocp
 
-from fer_jax.core.errors import RunFailed, UsageError
+from fer_jax.core.errors import RunFailed
 from fer_jax.core.state import TrainState
+from fer_jax.inference.checkpoints import SavedCheckpoints, rank
 
-FOLDER = "checkpoints"
 
+class Checkpoints(SavedCheckpoints):
+    """The checkpoints below a workdir, and new ones."""
 
-class Checkpoints:
-    """The checkpoints below a workdir.
-
-    Attributes:
-      folder: where they lie.
-    """
-
-    def __init__(self, workdir: Path, *, read_only: bool = False):
-        self.folder = workdir / FOLDER
-        policies = [
-            ocp.checkpoint_managers.LatestN(1),
-            ocp.checkpoint_managers.BestN(get_metric_fn=_rank, n=1, keep_checkpoints_without_metrics=False),
-        ]
-        options = ocp.CheckpointManagerOptions(
-            best_fn=_rank,  # without it metrics are not written
-            preservation_policy=ocp.checkpoint_managers.AnyPreservationPolicy(policies),
-            create=not read_only,
-            read_only=read_only,
-            cleanup_tmp_directories=not read_only,
-        )
-        self._manager = ocp.CheckpointManager(self.folder.absolute(), options=options, item_names=("state", "config"))
-        metrics = {step: self._manager.metrics(step) for step in self._manager.all_steps()}
-        self._ranks = {step: _rank(found) for step, found in metrics.items() if found}
-
-    @property
-    def latest(self) -> int | None:
-        """Step of the newest checkpoint."""
-        return self._manager.latest_step()
-
-    @property
-    def best(self) -> int | None:
-        """Step of the checkpoint with the best selection metric, the earlier one of equals; None if none has one."""
-        return max(self._ranks, key=self._ranks.__getitem__) if self._ranks else None
-
-    def choose(self, step: int | None = None) -> int:
-        """The step asked for; without one the best, or where nothing was selected the newest.
-
-        Raises:
-          UsageError: there is no such checkpoint.
-        """
-        steps = sorted(self._manager.all_steps())
-        if not steps:
-            raise UsageError(f"{self.folder}: no checkpoint there yet; train first (--mode=train)")
-        if step is not None and step not in steps:
-            raise UsageError(f"{self.folder}: no checkpoint of step {step}; there are {', '.join(map(str, steps))}")
-        if step is None:
-            step = self.best
-        return steps[-1] if step is None else step
+    def __init__(self, workdir: Path):
+        super().__init__(workdir, read_only=False)
 
     def save(self, state: TrainState, config: Mapping[str, Any], step: int, selected: float | None = None) -> None:
         """Starts saving; `selected` is the selection metric at this step where it was measured (higher is better).
@@ -83,7 +38,7 @@ class Checkpoints:
                 return
             self._manager.save(step, args=items, metrics=metrics, force=True)
         if metrics:
-            self._ranks[step] = _rank(metrics)
+            self._ranks[step] = rank(metrics)
 
     def check(self) -> None:
         """Without waiting.
@@ -108,44 +63,6 @@ class Checkpoints:
         self.wait()
         self._manager.close()
 
-    def restore(self, step: int, template: TrainState) -> TrainState:
-        """The state saved at `step`, laid out like `template` (shapes, dtypes, shardings).
-
-        Raises:
-          UsageError: it cannot be read, or holds other networks.
-        """
-        self._check_shapes(step, template)
-        arguments = ocp.args.PyTreeRestore(
-            item=template, restore_args=ocp.checkpoint_utils.construct_restore_args(template)
-        )
-        try:
-            state = self._manager.restore(step, args=ocp.args.Composite(state=arguments))["state"]
-        except (ValueError, KeyError, FileNotFoundError, TypeError) as error:
-            reason = str(error).strip().splitlines()[0][:300]
-            raise UsageError(f"{self.folder / str(step)}: cannot be restored: {reason}") from error
-        left = [leaf for leaf in jax.tree.leaves(state) if not isinstance(leaf, jax.Array)]
-        if left:
-            raise UsageError(f"{self.folder / str(step)}: {len(left)} values are missing; it is of another network")
-        return state
-
-    def _check_shapes(self, step: int, template: TrainState) -> None:
-        """Compares with what was saved before anything is read."""
-        folder = self.folder / str(step) / "state"
-        try:
-            saved = ocp.PyTreeCheckpointer().metadata(folder.absolute()).item_metadata.tree
-        except (OSError, ValueError, AttributeError) as error:
-            raise UsageError(f"{folder}: cannot be restored: {str(error).strip().splitlines()[0][:300]}") from error
-        there, here = (
-            {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in leaves}
-            for leaves, _ in map(jax.tree_util.tree_flatten_with_path, (saved, template))
-        )
-        for name in sorted(there.keys() | here.keys()):
-            if there.get(name) != here.get(name):
-                raise UsageError(
-                    f"{folder}: cannot be restored: {name} has shape {there.get(name, 'none')} there, "
-                    f"{here.get(name, 'none')} in this config's network"
-                )
-
     @contextlib.contextmanager
     def _failures(self) -> Iterator[None]:
         try:
@@ -165,7 +82,3 @@ def _reason(error: Exception) -> str:
     code = re.search(r"os_error_code='(\d+)'", text)
     number = int(code[1]) if code else getattr(error, "errno", None)
     return os.strerror(number) if number else text[:300]
-
-
-def _rank(metrics: Mapping[str, float]) -> tuple[float, int]:
-    return metrics["selected"], -int(metrics["step"])

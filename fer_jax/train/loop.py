@@ -3,49 +3,69 @@
 import contextlib
 import dataclasses
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
 from absl import logging
 
 from fer_jax import systems
-from fer_jax.core import schedules as schedule
+from fer_jax.core import schedules
+from fer_jax.core.config import SystemConfig, as_plain
 from fer_jax.core.errors import RunFailed, UsageError
 from fer_jax.core.metrics import flatten
-from fer_jax.core.protocols import Logged
+from fer_jax.core.protocols import LoggedSystem
 from fer_jax.core.state import TrainState, parameter_counts
-from fer_jax.data import Data, open_data
-from fer_jax.evaluation import evaluate as evaluation
-from fer_jax.interop import weights
+from fer_jax.data.opening import Data, open_data
+from fer_jax.inference.run_folder import CONFIG
 from fer_jax.report import console, plots, record
-from fer_jax.train import workdir
+from fer_jax.report.console import log_figures
+from fer_jax.train import initial, workdir
 from fer_jax.train.checkpoint import Checkpoints
-from fer_jax.train.mesh import Runner
+from fer_jax.train.mesh import Trainer
 
 _IN_FLIGHT = 2  # steps given to the devices before the host waits for the oldest
+
+
+@runtime_checkable
+class Evaluation(Protocol):
+    """Evaluates a system while it is trained: `fer_jax.evaluation.evaluate.Evaluator`, which the loop is given."""
+
+    def figures(self, state: TrainState, split: str, *, final: bool = False) -> dict[str, Any]:
+        """Figures of a split."""
+        ...
+
+    def write(self, folder: Path, split: str, figures: dict[str, Any], about: dict[str, Any]) -> Path:
+        """Writes a split's figures."""
+        ...
+
+    def write_sample(self, state: TrainState, folder: Path, step: int, *, split: str) -> Path:
+        """Writes a sample sheet."""
+        ...
 
 
 @dataclasses.dataclass
 class Run:
     """One training run: what is trained, on what, and where it is written."""
 
-    config: Any
+    config: SystemConfig
     folder: Path
     data: Data
-    runner: Runner
+    runner: Trainer
+    evaluator: Evaluation
     checkpoints: Checkpoints
     record: record.Record | None  # host 0's
 
     @property
     def total_steps(self) -> int:
         """The last step."""
-        return schedule.total_steps(self.config, self.data.plan.steps_per_epoch)
+        return schedules.total_steps(self.config.run, self.data.plan.steps_per_epoch)
 
     def ended(self, step: int) -> bool:
         """Whether the run is at its end after `step`."""
-        return schedule.ended(self.config, self.data.plan.steps_per_epoch, step, self.checkpoints.best)
+        return schedules.ended(self.config, self.data.plan.steps_per_epoch, step, self.checkpoints.best)
 
     def write(self, step: int, kind: str, values: dict[str, float]) -> None:
         """Adds a row to the record, on host 0."""
@@ -54,25 +74,32 @@ class Run:
 
     def write_log(self) -> None:
         """Draws log.csv from the record, on host 0, for systems that have one."""
-        if self.record and isinstance(self.runner.system, Logged):
+        if self.record and isinstance(self.runner.system, LoggedSystem):
             columns = self.runner.system.log_columns
             per_epoch = self.data.plan.steps_per_epoch
             record.write_csv(self.folder / "log.csv", self.folder, columns, "distance/", per_epoch)
 
 
-def train(config, folder: Path) -> dict[str, Any]:
+def train(
+    config: SystemConfig, folder: Path, evaluation: Callable[[Trainer, Data, SystemConfig], Evaluation]
+) -> dict[str, Any]:
     """Trains to the end and evaluates the selected checkpoint on the test split; returns its figures.
+
+    Args:
+      config: of the run.
+      folder: the workdir.
+      evaluation: makes what evaluates the system on the run's data.
 
     Raises:
       UsageError: bad data, config or workdir.
       RunFailed: a loss became NaN or infinite, or the disk is full.
     """
     with workdir.admitted(folder, config):  # before hours of preparing data
-        if not (folder / workdir.CONFIG).exists():
-            weights.check_initial(config)  # likewise; a run that goes on does not need the file
+        if not (folder / CONFIG).exists():
+            initial.check(config)  # likewise; a run that goes on does not need the file
         data = open_data(config)
         data.check_batch(jax.device_count())
-        runner = Runner(systems.build(config, data.spec), config.seed)
+        runner = Trainer(systems.build(config, data.spec), config.seed)
     if _speaks():
         workdir.claim(folder, config)
         workdir.write_spec(folder, data.spec)
@@ -81,16 +108,16 @@ def train(config, folder: Path) -> dict[str, Any]:
         state, start = _start(config, runner, checkpoints)
         _describe(config, data, state, start)
         rows = opened.enter_context(contextlib.closing(record.Record(folder, start))) if _speaks() else None
-        run = Run(config, folder, data, runner, checkpoints, rows)
+        run = Run(config, folder, data, runner, evaluation(runner, data, config), checkpoints, rows)
         if not run.ended(start):
             state = _steps(run, state, start)
         return _finish(run, state)
 
 
-def _start(config, runner: Runner, checkpoints: Checkpoints) -> tuple[TrainState, int]:
+def _start(config: SystemConfig, runner: Trainer, checkpoints: Checkpoints) -> tuple[TrainState, int]:
     if (latest := checkpoints.latest) is not None:
         return checkpoints.restore(latest, runner.abstract_state()), latest
-    return weights.start_from(config, runner.init(), runner.replicated), 0
+    return initial.start_from(config, runner), 0
 
 
 def _steps(run: Run, state: TrainState, start: int) -> TrainState:
@@ -161,29 +188,27 @@ def _after(run: Run, state: TrainState, step: int) -> bool:
     plan, last = run.config.run, step == run.total_steps
     per_epoch = run.data.plan.steps_per_epoch
 
-    def due(every: int) -> bool:  # 0 = once an epoch
+    def due(every: int | None) -> bool:  # None: once an epoch
         return last or step % (every or per_epoch) == 0
 
     selected = None
     if evaluated := due(plan.eval_every):
         split, metric = run.config.select.split, run.config.select.metric
-        figures = evaluation.evaluate(run.runner, state, run.data, split, run.config)
+        figures = run.evaluator.figures(state, split)
         flat = flatten(figures)
         if metric not in flat:
             raise UsageError(f"config.select.metric: {metric!r} is not one of {', '.join(flat)}")
         selected = flat[metric]
         for other in run.config.select.also:  # looked at, not selected by
-            found = evaluation.evaluate(run.runner, state, run.data, other, run.config)
+            found = run.evaluator.figures(state, other)
             flat |= {f"{other}:{name}": value for name, value in flatten(found).items()}
         run.write(step, "eval", flat)
         run.write_log()
-        evaluation.log_figures(f"step {step} (epoch {round(step / per_epoch, 2):g}), {split}", figures)
+        log_figures(f"step {step} (epoch {round(step / per_epoch, 2):g}), {split}", figures)
     if sampled := due(plan.sample_every):
-        evaluation.write_sample(
-            run.runner, state, run.data, run.folder, step, split="validation", rows=plan.sample_rows
-        )
+        run.evaluator.write_sample(state, run.folder, step, split="validation")
     if saved := (evaluated or due(plan.checkpoint_every)):
-        run.checkpoints.save(state, workdir.as_dict(run.config), step, selected)
+        run.checkpoints.save(state, as_plain(run.config), step, selected)
     return evaluated or sampled or saved
 
 
@@ -193,16 +218,14 @@ def _finish(run: Run, state: TrainState) -> dict[str, Any]:
     chosen = run.checkpoints.choose()
     if chosen != run.checkpoints.latest:
         state = run.checkpoints.restore(chosen, run.runner.abstract_state())
-    figures = evaluation.evaluate(run.runner, state, run.data, "test", run.config, final=True)
-    sample = evaluation.write_sample(
-        run.runner, state, run.data, run.folder, chosen, split="test", rows=run.config.run.sample_rows
-    )
+    figures = run.evaluator.figures(state, "test", final=True)
+    sample = run.evaluator.write_sample(state, run.folder, chosen, split="test")
     if _speaks():
         about = {"step": chosen, "selected_on": run.config.select.split, "selected_by": run.config.select.metric}
-        evaluation.write_evaluation(run.folder, "test", figures, about, run.data)
+        run.evaluator.write(run.folder, "test", figures, about)
         plots.curves(run.folder)
         run.write_log()
-    evaluation.log_figures(f"test, with the checkpoint of step {chosen} chosen on {run.config.select.split}", figures)
+    log_figures(f"test, with the checkpoint of step {chosen} chosen on {run.config.select.split}", figures)
     for split in run.config.select.also:
         name = f"{split}:{run.config.select.metric}"
         if best := record.highest(run.folder, name) if _speaks() else None:
@@ -213,7 +236,7 @@ def _finish(run: Run, state: TrainState) -> dict[str, Any]:
     return figures
 
 
-def _describe(config, data: Data, state: TrainState, start: int) -> None:
+def _describe(config: SystemConfig, data: Data, state: TrainState, start: int) -> None:
     for name, tables in data.tables.items():
         counts = ", ".join(f"{split} {len(table)}" for split, table in tables.items())
         source = tables["train"].records.builder

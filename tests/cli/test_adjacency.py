@@ -1,7 +1,6 @@
-"""The matrix of a data set and of the reference's file: the same JSON, no number that is not finite."""
+"""The matrix of a data set: the same JSON, no number that is not finite."""
 
-import shutil
-from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,10 +8,9 @@ from PIL import Image
 
 from fer_jax.cli import adjacency
 from fer_jax.core.errors import UsageError
-from fer_jax.data import open_data
+from fer_jax.data.opening import Data
 from fer_jax.systems.emotion_gcn import correlation, graph
-
-FIXTURES = Path(__file__).parents[1] / "interop" / "fixtures"
+from tests.typed import open_data
 
 
 def test_of_a_config(tiny_emotion, tmp_path, capsys, command):
@@ -25,8 +23,8 @@ def test_of_a_config(tiny_emotion, tmp_path, capsys, command):
     va = np.stack([table.labels["valence"], table.labels["arousal"]], -1)
     expected = graph.correlation(table.labels["expression"], va, len(classes))
     np.testing.assert_allclose(correlation.read(file, classes), expected, atol=1e-12)
-    said = capsys.readouterr().out
-    first, second = said.split("\n\n")
+    printed = capsys.readouterr().out
+    first, second = printed.split("\n\n")
     assert first.splitlines()[0].split() == ["correlation", *classes, "valence", "arousal"]
     assert second.splitlines()[0].split() == ["adjacency", *classes, "valence", "arousal"]
     rows = [[float(value) for value in line.split()[1:]] for line in second.splitlines()[1:]]
@@ -35,25 +33,21 @@ def test_of_a_config(tiny_emotion, tmp_path, capsys, command):
         assert image.size == (1200, 550)
 
 
-class Faces:
+def faces():
     """Stands for opened data: three classes, of which the second has no pictures, and arousal that never varies."""
-
-    class config:
-        evaluate = "face"
-
-    class table:
-        classes = {"expression": ("a", "b", "c")}
-        labels = {
-            "expression": np.array([0, 2, 0, 2]),
-            "valence": np.array([0.5, -0.5, 1.0, -1.0]),
-            "arousal": np.full(4, 0.25),
-        }
-
-    tables = {"face": {"train": table}}
+    labels = {
+        "expression": np.array([0, 2, 0, 2]),
+        "valence": np.array([0.5, -0.5, 1.0, -1.0]),
+        "arousal": np.full(4, 0.25),
+    }
+    table = SimpleNamespace(classes={"expression": ("a", "b", "c")}, labels=labels)
+    data = object.__new__(Data)
+    vars(data).update(config=SimpleNamespace(evaluate="face"), tables={"face": {"train": table}})
+    return data
 
 
 def test_empty_classes_and_lonely_nodes_are_zeros():
-    classes, matrix = adjacency.of_data(Faces)
+    classes, matrix = correlation.of_data(faces())
     links = graph.adjacency(matrix)
     assert classes == ("a", "b", "c") and np.isfinite(matrix).all() and np.isfinite(links).all()
     for node in (1, 4):
@@ -64,40 +58,12 @@ def test_empty_classes_and_lonely_nodes_are_zeros():
 
 def test_labels_that_are_missing(tiny):
     with pytest.raises(UsageError, match="config.data.streams.expression.labels: has no valence, arousal"):
-        adjacency.of_data(open_data(tiny.config))
+        correlation.of_data(open_data(tiny.config))
 
 
-def test_of_the_references_file(tmp_path, capsys, command):
-    command(adjacency, f"--from={FIXTURES / 'pandas_1_2.pkl'}", f"--out={tmp_path / 'c.json'}")
-    matrix = correlation.read(tmp_path / "c.json", ("happiness",))
-    np.testing.assert_array_equal(matrix, [[0, 1, 0.25], [0.375, 2, 0.625], [0.75, 3, 1]])
-    assert capsys.readouterr().out.startswith("correlation  happiness  valence  arousal\n")
-
-
-def test_dimensions_come_last(tmp_path, monkeypatch):
-    from fer_jax.interop import pandas_pickle
-
-    names = ["Arousal", "Sad", "Valence"]
-    frame = pandas_pickle.Frame(names, names, np.arange(9.0).reshape(3, 3))
-    monkeypatch.setattr(pandas_pickle, "load_frame", lambda path: frame)
-    classes, matrix = adjacency.of_file("any")
-    assert classes == ("sadness",)
-    np.testing.assert_array_equal(matrix, [[4, 5, 3], [7, 8, 6], [1, 2, 0]])
-    for other, says in (
-        (frame._replace(columns=names[::-1]), "same names"),
-        (frame._replace(values=np.full((3, 3), np.nan)), "finite"),
-        (frame._replace(rows=["a", "b", "Valence"], columns=["a", "b", "Valence"]), "no row for arousal"),
-    ):
-        monkeypatch.setattr(pandas_pickle, "load_frame", lambda path, frame=other: frame)
-        with pytest.raises(UsageError, match=says):
-            adjacency.of_file("any")
-
-
-def test_mistakes(tmp_path, command):
-    with pytest.raises(UsageError, match="--config or --from"):
+def test_mistakes(tiny_emotion, tmp_path, command):
+    with pytest.raises(UsageError, match="--config: missing"):
         command(adjacency)
-    shutil.copy(FIXTURES / "zip.pkl", tmp_path)
-    with pytest.raises(UsageError, match="zip.pkl"):
-        command(adjacency, f"--from={tmp_path / 'zip.pkl'}")
+    data = f"--config.data.data_dir={tiny_emotion.config.data.data_dir}"
     with pytest.raises(UsageError, match="cannot be written"):
-        command(adjacency, f"--from={FIXTURES / 'pandas_1_2.pkl'}", f"--out={tmp_path / 'none' / 'c.json'}")
+        command(adjacency, "--config=tests/micro.py:emotion_gcn", data, f"--out={tmp_path / 'none' / 'c.json'}")

@@ -12,6 +12,8 @@ def test_parse(tiny):
         {"optim.lr": rate, "m_er_trains_encoder": trains} for rate in (0.1, 0.2) for trains in (True, False)
     ]
     assert compare.parse([], tiny.config) == [{}]
+    (typed,) = compare.parse(["seed=3", "optim.lr=1", "data.data_dir=7", "variant=1"], tiny.config)
+    assert [type(value) for value in typed.values()] == [int, int, str, str]
     assert compare.name_of(settings[0]) == "lr-0.1_m_er_trains_encoder-True"
 
 
@@ -19,10 +21,10 @@ def test_parse(tiny):
     ("text", "expected"),
     [
         ("optim.lr", "field=value"),
-        ("optim.rate=1", "no field optim.rate"),
-        ("optim=1", "not a number"),
-        ("optim.lr=fast", "'fast' is not of type float"),
-        ("m_er_trains_encoder=maybe", "'maybe' is not of type bool"),
+        ("optim.rate=1", "config.optim.rate: there is no such field"),
+        ("optim=1", "config.optim: '1' is no group of fields"),
+        ("optim.lr=fast", "config.optim.lr: 'fast' is not a number"),
+        ("m_er_trains_encoder=maybe", "'maybe' is not True or False"),
     ],
 )
 def test_what_parse_refuses(tiny, text, expected):

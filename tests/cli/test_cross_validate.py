@@ -6,17 +6,20 @@ import json
 import numpy as np
 import pytest
 
-from fer_jax.cli import cross_validate, runs
+from fer_jax.cli import cross_validate, runs, training
+from fer_jax.core.config import as_plain, changed
 from fer_jax.core.errors import UsageError
+from fer_jax.inference import run_folder
 from fer_jax.report import record
-from fer_jax.train import loop, workdir
+from fer_jax.train import workdir
+from tests.typed import typed
 
 
 def test_folds_share_no_subject(tiny, tmp_path):
     folds = cross_validate.open_folds(tiny.config, 3, tmp_path)
     subjects = [subject for fold in folds for subject in fold.subjects]
     assert sorted(subjects) == list(range(6)) and sum(fold.pictures for fold in folds) == 42
-    assert [fold.config.data.fold for fold in folds] == [0, 1, 2] and tiny.config.data.folds == 0
+    assert [fold.config.data.fold for fold in folds] == [0, 1, 2] and tiny.config.data.folds is None
     assert [fold.folder.name for fold in folds] == ["fold_0", "fold_1", "fold_2"]
 
 
@@ -27,7 +30,7 @@ def test_bad_counts(tiny, tmp_path, count, expected):
 
 
 class Trainer:
-    """Stands for `loop.train`: leaves what it leaves of a run of one step, with figures told apart by the fold."""
+    """Stands for `training.train`: leaves what it leaves of a run of one step, with figures told apart by the fold."""
 
     def __init__(self, tiny):
         self.tiny = tiny
@@ -39,9 +42,9 @@ class Trainer:
         fold = config.data.fold
         self.trained.append(fold)
         workdir.claim(folder, config)
-        workdir.write_spec(folder, workdir.read_spec(self.tiny.folder))
+        workdir.write_spec(folder, run_folder.read_spec(self.tiny.folder))
         checkpoints = Checkpoints(folder)
-        checkpoints.save(self.tiny.state, workdir.as_dict(config), 1, 0.5)
+        checkpoints.save(self.tiny.state, as_plain(config), 1, 0.5)
         checkpoints.close()
         (folder / "eval").mkdir(exist_ok=True)
         figures = {"accuracy": 0.5 + fold / 4, "macro_f1": 0.25, "examples": 14, "confusion": [[1]]}
@@ -51,7 +54,7 @@ class Trainer:
 
 def test_table(tiny, tmp_path, monkeypatch):
     trainer = Trainer(tiny)
-    monkeypatch.setattr(loop, "train", trainer)
+    monkeypatch.setattr(training, "train", trainer)
     table = cross_validate.cross_validate(tiny.config, 2, tmp_path)
     assert trainer.trained == [0, 1]
     assert [row["m_er/accuracy"] for row in table["folds"]] == [0.5, 0.75]
@@ -69,19 +72,16 @@ def test_table(tiny, tmp_path, monkeypatch):
     (tmp_path / "fold_1" / "eval" / "test.json").unlink()
     assert cross_validate.cross_validate(tiny.config, 2, tmp_path) == table
     assert trainer.trained == [0, 1, 1]
-    longer = tiny.config.copy_and_resolve_references()
-    longer.run.steps = 2
+    longer = changed(tiny.config, {"run.steps": 2})
     assert runs.result(cross_validate.open_folds(longer, 2, tmp_path)[0].config, tmp_path / "fold_0") is None
-    other = tiny.config.copy_and_resolve_references()
-    other.optim.lr = 1.0
+    other = changed(tiny.config, {"optim.lr": 1.0})
     with pytest.raises(UsageError, match="optim.lr"):
         cross_validate.cross_validate(other, 2, tmp_path)
 
 
 def test_the_best_evaluation_of_a_scored_split(tiny, tmp_path):
     """Beside the chosen checkpoint's figures, which stay as they are."""
-    config = tiny.config.copy_and_resolve_references()
-    config.select.also = ("test",)
+    config = changed(tiny.config, {"select.also": ("test",)})
     Trainer(tiny)(config, tmp_path)
     log = record.Record(tmp_path, 0)
     for step, value in ((1, 0.5), (2, 0.875), (3, 0.75)):
@@ -95,7 +95,7 @@ def test_the_best_evaluation_of_a_scored_split(tiny, tmp_path):
 def test_two_real_folds(tiny_config, tmp_path):
     config = tiny_config()
     config.data.streams.face.identities = 2  # three people train, one of them chooses the checkpoint
-    table = cross_validate.cross_validate(config, 2, tmp_path)
+    table = cross_validate.cross_validate(typed(config), 2, tmp_path)
     for row in table["folds"]:
         saved = json.loads((tmp_path / f"fold_{row['fold']}" / "eval" / "test.json").read_text())
         assert saved["m_er"]["accuracy"] == row["m_er/accuracy"] and saved["m_er"]["examples"] == row["pictures"]

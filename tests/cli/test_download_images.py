@@ -284,7 +284,7 @@ def run(server, tmp_path, capsys, command):
             files.append(str(write_list(tmp_path / name, rows)))
         quick = ["--timeout=0.5", "--total=1", "--max-bytes=20000", f"--out={tmp_path / 'out'}"]
         with pytest.raises(RunFailed, match=fails) if fails else contextlib.nullcontext():
-            command(download_images, *quick, *options, names=files)
+            command(download_images, *quick, *options, *files)
         return capsys.readouterr().out
 
     return call
@@ -352,7 +352,7 @@ def test_a_run_that_is_interrupted(server, tmp_path):
     """What was fetched before Ctrl-C is in the manifest; the next run goes on from there."""
     rows = [(f"{server}/good/{i}", "") for i in range(4)] + [(f"{server}/drips", "")] * 4
     path = write_list(tmp_path / "a.txt", rows)
-    command = [sys.executable, "-m", "fer_jax.cli.download_images", str(path), f"--out={tmp_path / 'out'}"]
+    command = [sys.executable, "-m", "fer_jax", "download-images", str(path), f"--out={tmp_path / 'out'}"]
     heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # tests in background ignore it
     process = subprocess.Popen([*command, "--workers=2"], stderr=subprocess.PIPE, text=True, **heard)
     deadline = time.monotonic() + 60
@@ -372,7 +372,7 @@ def test_a_run_that_is_interrupted(server, tmp_path):
 
 def test_mistakes(run, command, tmp_path, server):
     with pytest.raises(UsageError, match="EmotioNet's lists and --out"):
-        command(download_images, names=["x.txt"])
+        command(download_images, "x.txt")
     for text, says in (
         ("URL\tURL_orig\n", "not a header of 62 columns"),
         ("", "not a header"),
@@ -380,13 +380,13 @@ def test_mistakes(run, command, tmp_path, server):
     ):
         (tmp_path / "x.txt").write_text(text)
         with pytest.raises(UsageError, match=rf"x\.txt: its first line is {says}"):
-            command(download_images, f"--out={tmp_path}", names=[str(tmp_path / "x.txt")])
+            command(download_images, f"--out={tmp_path}", tmp_path / "x.txt")
     with pytest.raises(UsageError, match="none.txt: cannot be read"):
-        command(download_images, f"--out={tmp_path}", names=[str(tmp_path / "none.txt")])
+        command(download_images, f"--out={tmp_path}", tmp_path / "none.txt")
     (tmp_path / "b").mkdir()
     same = [str(write_list(tmp_path / name, [])) for name in ("x.txt", "b/x.txt")]
     with pytest.raises(UsageError, match=r"x\.txt: another list has this name"):
-        command(download_images, f"--out={tmp_path}", names=same)
+        command(download_images, f"--out={tmp_path}", *same)
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"file/manifest\.jsonl: cannot be written"):
         run({"a.txt": [("good", "")]}, f"--out={tmp_path / 'file'}")

@@ -1,24 +1,24 @@
+"""Edits as a command: files, sheets and GIFs, of faces and of whole photographs."""
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from fer_jax.cli import common, edit
+from fer_jax.cli import edit
 from fer_jax.core.errors import UsageError
-from tests.cli.conftest import untrained
-from tests.micro import micro
 
 
-@pytest.fixture(scope="module")
-def opened(tiny_editor):
-    return common.open_workdir(tiny_editor.folder, step=None)
+@pytest.fixture
+def face(tmp_path):
+    path = tmp_path / "face.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 20, 3), np.uint8)).save(path)
+    return path
 
 
-def test_a_file_and_a_picture_of_the_data(tiny_editor, tmp_path, command):
-    picture = tmp_path / "face.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 20, 3), np.uint8)).save(picture)
+def test_a_file_and_a_picture_of_the_data(tiny_editor, face, tmp_path, command):
     out = tmp_path / "out"
     flags = [f"--workdir={tiny_editor.folder}", "--au=AU12=1", "--au=AU04=0.5", f"--out={out}", "--frames=3"]
-    command(edit, *flags, names=[str(picture), "test:0"])
+    command(edit, *flags, face, "test:0")
     assert sorted(path.name for path in out.iterdir()) == [
         f"{name}{ending}" for name in ("face", "test-0") for ending in ("-sheet.png", ".gif", ".png")
     ]
@@ -26,25 +26,18 @@ def test_a_file_and_a_picture_of_the_data(tiny_editor, tmp_path, command):
         assert edited.size == (16, 16) and moving.n_frames == 4  # there and back
 
 
-def test_what_is_not_asked_stays_as_the_critic_sees_it(opened):
-    picture = np.random.default_rng(0).uniform(0, 1, (16, 16, 3)).astype(np.float32)
-    start = np.asarray(opened.runner.controls_of(opened.state, picture[None]))[0]
-    edited = edit.edit(opened, picture, {8: 1.0}, frames=3)
-    assert edited.goal[8] == 1 and np.array_equal(np.delete(edited.goal, 8), np.delete(start, 8))
-    np.testing.assert_allclose(
-        edited.reconstruction, np.asarray(opened.runner.edit(opened.state, picture[None], start[None]))[0], atol=1e-6
-    )
-    assert np.abs(edited.frames[0] - edited.frames[2]).max() > 1e-3  # it does something
-    np.testing.assert_array_equal(edited.original, picture)
+def test_it_is_what_the_api_does(tiny_editor, face, tmp_path, command):
+    import fer_jax
 
-
-def test_an_emotion_and_single_units(opened):
-    joy = edit.Wish("joy", 0.5, (), ["AU04=0.25"]).controls(opened)
-    assert joy[4] == joy[8] == 0.5 and joy[2] == 0.25 and sum(joy.values()) == 1.25
+    flags = ["--emotion=happiness", "--intensity=0.5", "--au=AU04=0.25", "--frames=2"]
+    command(edit, f"--workdir={tiny_editor.folder}", *flags, f"--out={tmp_path}/out", face)
+    found = fer_jax.load(tiny_editor.folder).edit(face, emotion="happiness", intensity=0.5, aus={"AU04": 0.25})
+    with Image.open(tmp_path / "out" / "face.png") as image:
+        np.testing.assert_array_equal(image, found)
 
 
 def test_points():
-    assert edit.point(["0.6", "-0.4"], None, None) == (0.6, -0.4) and edit.point([], None, None) == ()
+    assert edit.point(["0.6", "-0.4"], None, None) == (0.6, -0.4) and edit.point([], None, None) is None
     np.testing.assert_allclose(edit.point([], np.pi / 2, 0.8), (0, 0.8), atol=1e-12)
     for arguments, says in (
         ((["a"], None, None), "write numbers"),
@@ -55,48 +48,62 @@ def test_points():
             edit.point(*arguments)
 
 
-@pytest.mark.parametrize(
-    ("wish", "says"),
-    [
-        ({}, "nothing is asked"),
-        ({"settings": ["AU99=1"]}, "with a name of AU01, AU02"),
-        ({"settings": ["AU12"]}, "write NAME=VALUE"),
-        ({"settings": ["AU12=much"]}, "'much' is not a number"),
-        ({"settings": ["AU12=1.5"]}, r"AU12=1.5 is outside of 0\.\.1"),
-        ({"settings": ["AU12=nan"]}, r"outside of 0\.\.1"),
-        ({"emotion": "joyful"}, "'joyful' is not one of happiness, sadness"),
-        ({"emotion": "joy", "intensity": 1.5}, r"AU06=1.5 is outside"),
-        ({"at": (0.5, 0.5)}, "2 values; needed are 17"),
-    ],
-)
-def test_mistakes(opened, wish, says):
-    with pytest.raises(UsageError, match=says):
-        edit.Wish(**wish).controls(opened)
+def test_controls():
+    assert edit.controls_of(["AU12=1", "AU04=0.5", "AU12=0.25"]) == {"AU12": 0.25, "AU04": 0.5}
+    for text in ("AU12", "AU12=much", "AU12="):
+        with pytest.raises(UsageError, match=f"--au={text}: write NAME=VALUE"):
+            edit.controls_of([text])
 
 
-def test_points_of_a_learned_space(data_dir, tmp_path, command):
-    workdir = untrained(micro("ganmut", data_dir), tmp_path / "run").folder
+def test_points_of_a_learned_space(tiny_space, face, tmp_path, command):
+    workdir = f"--workdir={tiny_space('gaussian', 3).folder}"
     for flags, name in (("--at=0.6,0.4,-1", "at"), ("--emotion=happiness", "named")):
-        command(edit, f"--workdir={workdir}", flags, f"--out={tmp_path / name}", "--frames=2", names=["test:0"])
+        command(edit, workdir, flags, f"--out={tmp_path / name}", "--frames=2", "test:0")
         assert (tmp_path / name / "test-0.gif").exists()
     with pytest.raises(UsageError, match=r"x=1.5 is outside of -1\.\.1"):
-        command(edit, f"--workdir={workdir}", "--at=1.5,0,0", names=["test:0"])
+        command(edit, workdir, "--at=1.5,0,0", "test:0")
+    with pytest.raises(UsageError, match="point: 2 values; needed are 3, of x, y, z"):
+        command(edit, workdir, "--theta=1", "--rho=0.5", face)
 
 
-def test_other_mistakes(tiny, tiny_editor, command, tmp_path):
+def test_other_mistakes(tiny, tiny_editor, face, command, tmp_path):
+    editor = f"--workdir={tiny_editor.folder}"
     for flags, names, says in (
         ([], ["a.png"], "--workdir: missing"),
-        ([f"--workdir={tiny_editor.folder}", "--au=AU12=1"], ["none.png"], "no such picture"),
+        ([editor, "--au=AU12=1"], [], "no picture; name files or places such as test:17"),
+        ([editor], [face], "nothing is asked"),
+        ([editor, "--au=AU99=1"], [face], "AU99: no such control; there are AU01"),
+        ([editor, "--au=AU12=1"], [face, "none.png"], "no such picture"),
         ([f"--workdir={tiny.folder}", "--au=AU12=1"], ["test:0"], "a run of tdgan, which edits nothing"),
     ):
         with pytest.raises(UsageError, match=says):
-            command(edit, *flags, f"--out={tmp_path / 'out'}", names=names)
+            command(edit, *flags, f"--out={tmp_path / 'out'}", *names)
     assert not (tmp_path / "out").exists()
 
 
-def test_names_of_results(tmp_path):
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "x.png").touch()
-    paths = [str(tmp_path / "a/x.png"), str(tmp_path / "b/x.png"), "test:3"]
-    assert edit.names_of(paths) == ["x-0", "x-1", "test-3"]
+def test_the_whole_photograph_is_written(tiny_space, tmp_path, command):
+    photo, out = tmp_path / "photo.png", tmp_path / "out"
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+    Image.fromarray(pixels).save(photo)
+    flags = [f"--workdir={tiny_space('gaussian', 2).folder}", "--at=0.6,0.4", f"--out={out}", "--frames=2"]
+    command(edit, *flags, "--box=20,10,32,32", "--blend=poisson", photo)
+    assert sorted(path.name for path in out.iterdir()) == ["photo-sheet.png", "photo.gif", "photo.png"]
+    with Image.open(out / "photo.png") as edited:
+        found = np.asarray(edited)
+    outside = np.ones((60, 80), bool)
+    outside[10:42, 20:52] = False
+    np.testing.assert_array_equal(found[outside], pixels[outside])
+    assert (found != pixels).any()
+    for box, says in (("60,0,40,20", "not within the picture, which is 80 x 60"), ("1,2", "write X,Y,WIDTH,HEIGHT")):
+        with pytest.raises(UsageError, match=says):
+            command(edit, *flags, f"--box={box}", photo)
+
+
+def test_several_boxes_and_a_grey_photograph(tiny_space, tmp_path, command):
+    photo, out = tmp_path / "photo.png", tmp_path / "out"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 80), np.uint8)).save(photo)
+    flags = [f"--workdir={tiny_space('gaussian', 2).folder}", "--at=0.6,0.4", f"--out={out}", "--frames=2"]
+    command(edit, *flags, "--box=0,0,30,30", "--box=50,5,20,20", photo)
+    with Image.open(out / "photo.png") as edited:
+        assert edited.size == (80, 40)
+    assert (out / "photo-face2-sheet.png").exists() and (out / "photo-face2.png").exists()

@@ -28,7 +28,7 @@ def test_runs_that_do_not_belong_together(tiny_classifier, tiny, command):
     folder = tiny_classifier(0).folder
     for flags, says in (
         ([], "--workdirs: missing"),
-        ([f"--workdirs={folder},{tiny.folder}"], "a run of tdgan; this tool takes classifier"),
+        ([f"--workdirs={folder},{tiny.folder}"], "a run of tdgan; needed is one of classifier"),
     ):
         with pytest.raises(UsageError, match=says):
             command(ensemble, *flags)

@@ -7,11 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_jax import data as data_module
 from fer_jax.cli import per_expression, runs
 from fer_jax.core.errors import UsageError
-from tests.cli.conftest import untrained
+from fer_jax.data.opening import Data
+from tests.inference.runs import changed, untrained
 from tests.micro import ROOT, micro
+from tests.typed import typed
+
+
+def open_expressions(config, chosen=()):
+    return per_expression.open_expressions(typed(config), chosen)
 
 
 @pytest.fixture
@@ -19,17 +24,11 @@ def config(data_dir):
     return micro("dcgan", data_dir)
 
 
-def changed(config, **fields):
-    own = config.copy_and_resolve_references().unlock()
-    own.update_from_flattened_dict({name.replace("__", "."): value for name, value in fields.items()})
-    return own
-
-
 def test_all_expressions_and_some(config):
-    configs = per_expression.open_expressions(config)
-    assert len(configs) == 7 and all(own.data.streams.face.only == name for name, own in configs.items())
-    assert config.data.streams.face.only == ""
-    assert list(per_expression.open_expressions(config, ["happy", "anger"])) == ["happiness", "anger"]
+    configs = open_expressions(config)
+    assert len(configs) == 7 and all(own.data.streams["face"].only == name for name, own in configs.items())
+    assert config.data.streams.face.only is None
+    assert list(open_expressions(config, ["happy", "anger"])) == ["happiness", "anger"]
 
 
 def test_the_command(config, data_dir, tmp_path, command, monkeypatch, capsys):
@@ -37,7 +36,7 @@ def test_the_command(config, data_dir, tmp_path, command, monkeypatch, capsys):
     made = []
 
     def trained(own, folder, title):
-        made.append((own.run.min_steps, own.data.streams.face.only, folder, title))
+        made.append((own.run.min_steps, own.data.streams["face"].only, folder, title))
         untrained(own, folder)
         return {"disc/step": 1.0, "only" + title: 2.0}
 
@@ -63,25 +62,25 @@ def test_the_command(config, data_dir, tmp_path, command, monkeypatch, capsys):
     [
         ({}, ["joyless"], "--expressions: 'joyless' is not one of neutral, happiness"),
         ({"model__conditional": True}, [], "model.conditional: one network that draws every expression"),
-        ({"data__streams__face__only": "fear"}, [], "only: 'fear' is one expression; leave it empty"),
+        ({"data__streams__face__only": "fear"}, [], "only: 'fear' is one expression; leave it out"),
         ({"data__batch_size": 0}, [], "batch_size: 0 is not a multiple of the 8 devices"),
         ({"data__streams__face__labels": ()}, [], "the data set has no expressions"),
     ],
 )
 def test_refused_before_any_run(config, fields, chosen, says):
     with pytest.raises(UsageError, match=says):
-        per_expression.open_expressions(changed(config, **fields), chosen)
+        open_expressions(changed(config, **fields), chosen)
 
 
 def test_other_systems(data_dir):
     with pytest.raises(UsageError, match="tdgan draws nothing from noise"):
-        per_expression.open_expressions(micro("tdgan", data_dir))
+        open_expressions(micro("tdgan", data_dir))
 
 
 def test_a_batch_that_has_no_statistics(config, monkeypatch):
-    monkeypatch.setattr(data_module.Data, "check_batch", lambda data, devices: None)  # as with one device
+    monkeypatch.setattr(Data, "check_batch", lambda data, devices: None)  # as with one device
     with pytest.raises(UsageError, match="config.data.batch_size: 1 is too few: the statistics of a batch need 2"):
-        per_expression.open_expressions(changed(config, data__batch_size=1))
+        open_expressions(changed(config, data__batch_size=1))
 
 
 def test_an_expression_without_pictures(tmp_path, config):
@@ -96,6 +95,6 @@ def test_an_expression_without_pictures(tmp_path, config):
     own = changed(config, data__data_dir=str(tmp_path / "tfds"))
     face = own.data.streams.face
     face.source, face.path, face.options = "image_folder", str(tmp_path / "pictures"), {}
-    assert list(per_expression.open_expressions(own, ["anger"])) == ["anger"]
+    assert list(open_expressions(own, ["anger"])) == ["anger"]
     with pytest.raises(UsageError, match="only: image_folder has no picture of 'fear' for validation"):
-        per_expression.open_expressions(own)
+        open_expressions(own)

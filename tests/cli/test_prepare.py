@@ -1,9 +1,10 @@
-"""What is said of a config's data, and the contact sheet."""
+"""What is reported of a config's data, and the contact sheet."""
 
 import numpy as np
 
 from fer_jax.cli import prepare
-from fer_jax.data import manual, open_data
+from fer_jax.data import manual
+from tests.typed import open_data
 
 
 def test_report(tiny):

@@ -8,8 +8,10 @@ import pytest
 
 from fer_jax.cli import studies, tune
 from fer_jax.core.errors import UsageError
-from fer_jax.train import workdir
+from fer_jax.inference.run_folder import CONFIG
+from tests.inference.runs import changed
 from tests.micro import micro, process
+from tests.typed import typed
 
 optuna = pytest.importorskip("optuna")
 BUDGET = tune.Budget(epochs=2, pictures=10, validation_pictures=5)
@@ -17,11 +19,10 @@ POINT = {"lr": 1e-3, "optimizer": "adam", "weight_decay": 1e-5, "scheduler": "st
 
 
 def config_of(data_dir, name="classifier"):
-    config = micro(name, data_dir)
-    with config.unlocked():
-        for stream in config.data.streams.values():
-            stream.train_view.augment = stream.eval_view.augment = ""
-    return config
+    config = changed(micro(name, data_dir))
+    for stream in config.data.streams.values():
+        stream.train_view.augment = stream.eval_view.augment = None
+    return typed(config)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def objective(data_dir):
 
 def quick(trial):
     """Stands for training: the best is Adam at 1e-3."""
-    params = tune.suggest(trial, tune.space(micro("classifier", "")))
+    params = tune.suggest(trial, tune.space(typed(micro("classifier", ""))))
     value = 1 - abs(np.log10(params["lr"]) + 3) / 4 - 0.3 * (params["optimizer"] == "sgd")
     for epoch in range(3):
         trial.report(value, epoch)
@@ -40,26 +41,17 @@ def quick(trial):
     return value
 
 
-def forget_overrides():
-    """Flags that the last command line has made by naming fields of its config."""
-    from absl import flags
-
-    for name in [name for name in flags.FLAGS if name.startswith("config.")]:
-        delattr(flags.FLAGS, name)
-
-
 def opened(folder, **options):
-    fields = {"direction": "maximize", "fingerprint": {"space": tune.space(micro("classifier", ""))}, **options}
+    fields = {"direction": "maximize", "fingerprint": {"space": tune.space(typed(micro("classifier", "")))}, **options}
     return studies.open_study(studies.open_storage("", folder), "tune", **fields)
 
 
 def test_the_published_space(data_dir):
-    config = micro("classifier", data_dir)
-    assert tune.space(config)["batch_size"] == [32, 64, 128]
-    with config.unlocked():
-        config.model.backbone = "densenet201"
+    small = micro("classifier", data_dir)
+    config = typed(changed(small, model__backbone="densenet201"))
+    assert tune.space(typed(small))["batch_size"] == [32, 64, 128]
     assert tune.space(config)["batch_size"] == [16, 32]
-    assert tune.space(micro("byol", data_dir))["batch_size"] == [16, 32, 64]
+    assert tune.space(typed(micro("byol", data_dir)))["batch_size"] == [16, 32, 64]
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     drawn = [tune.suggest(study.ask(), tune.space(config)) for _ in range(60)]
     lrs = np.array([point["lr"] for point in drawn])
@@ -80,7 +72,7 @@ def test_a_trial_is_the_configs_training_in_short(objective):
 
 @pytest.mark.slow
 def test_an_epoch_takes_the_first_batches_of_a_shuffled_one(objective, monkeypatch):
-    from fer_jax.data import Data
+    from fer_jax.data.opening import Data
 
     asked, train = [], Data.train
     monkeypatch.setattr(
@@ -93,7 +85,7 @@ def test_an_epoch_takes_the_first_batches_of_a_shuffled_one(objective, monkeypat
 
 
 @pytest.mark.slow
-def test_byol_is_judged_by_its_loss(data_dir):
+def test_byols_value_is_its_loss(data_dir):
     objective = tune.Objective.of(config_of(data_dir, "byol"), tune.Budget(1, 8, 8))
     values = list(objective.epochs({**POINT, "scheduler": "cosine", "optimizer": "sgd"}))
     assert len(values) == 1 and all(-1 <= value <= 1 for value in values)
@@ -163,15 +155,14 @@ def test_too_few_trials_for_figures(tmp_path):
 
 def test_another_study_is_refused(data_dir, tmp_path):
     config = micro("classifier", data_dir)
-    mine = tune.fingerprint(config, BUDGET)
+    mine = tune.fingerprint(typed(config), BUDGET)
     opened(tmp_path, fingerprint=mine)
     opened(tmp_path, fingerprint=mine)
-    with config.unlocked():
-        config.optim.lr, config.data.batch_size, config.run.epochs = 0.5, 64, 7  # which the trials set
-    assert tune.fingerprint(config, BUDGET) == mine
-    with config.unlocked():
-        config.model.width = 8
-    other = tune.fingerprint(config, tune.Budget(epochs=3, pictures=10, validation_pictures=5))
+    config = changed(config, optim__lr=0.5, data__batch_size=64, run__epochs=7)  # which the trials set
+    assert tune.fingerprint(typed(config), BUDGET) == mine
+    other = tune.fingerprint(
+        typed(changed(config, model__width=8)), tune.Budget(epochs=3, pictures=10, validation_pictures=5)
+    )
     with pytest.raises(UsageError, match=r"budget.epochs \(2 there, 3 now\), model.width \(4 there, 8 now\)"):
         opened(tmp_path, fingerprint=other)
 
@@ -198,7 +189,7 @@ def test_journal(tmp_path):
 def test_mistakes(tmp_path, command, monkeypatch):
     for flags, says in (
         ([], "--config: missing"),
-        (["--config=tests/micro.py:tdgan"], "a config of tdgan; this tool takes classifier, byol"),
+        (["--config=tests/micro.py:tdgan"], "a config of tdgan; this command takes classifier, byol"),
     ):
         with pytest.raises(UsageError, match=says):
             command(tune, f"--workdir={tmp_path / 'a'}", *flags)
@@ -214,20 +205,19 @@ def test_command(data_dir, tmp_path, command, capsys):
     budget = ["--trials=1", "--epochs=1", "--pictures=8", "--validation_pictures=8"]
     flags = [f"--workdir={tmp_path}", "--config=tests/micro.py:classifier", f"--config.data.data_dir={data_dir}"]
     command(tune, *flags, *budget)
-    forget_overrides()
     assert "finished trials: 1" in capsys.readouterr().out and (tmp_path / "study.csv").exists()
-    assert not (tmp_path / workdir.CONFIG).exists()  # no run lies there
+    assert not (tmp_path / CONFIG).exists()  # no run lies there
     with pytest.raises(UsageError, match=r"budget.epochs \(1 there, 2 now\)"):
         command(tune, *flags, *budget, "--epochs=2")
-    forget_overrides()
 
 
 @pytest.mark.slow
 def test_two_workers(data_dir, tmp_path):
     import subprocess
 
-    flags = ["--config=tests/micro.py:classifier", f"--workdir={tmp_path}", "--trials=4", "--epochs=1", "--workers=2"]
-    started = process(data_dir, flags, command=(sys.executable, "-m", "fer_jax.cli.tune"))
+    flags = ["--config=tests/micro.py:classifier", f"--config.data.data_dir={data_dir}", f"--workdir={tmp_path}"]
+    flags += ["--trials=4", "--epochs=1", "--workers=2"]
+    started = process(data_dir, flags, command=(sys.executable, "-m", "fer_jax", "tune"))
     done = subprocess.run(**started, capture_output=True)
     assert done.returncode == 0, done.stderr[-3000:]
     saved = json.loads((tmp_path / "study.json").read_text())["trials"]

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fer_jax.core.errors import UsageError
-from fer_jax.data import augment, ops
+from fer_jax.core.config import ViewConfig
+from fer_jax.data import augment
+from fer_jax.data.random_views import view
 
 FACE = np.random.default_rng(0).integers(0, 256, (48, 48, 1)).astype(np.uint8)
 
@@ -15,8 +16,7 @@ def seeds(count):
 
 
 def seen(way, seed, size=48, channels=1, **fields):
-    fields = {"load_size": 0, "crop_kind": "none", "flip_half": False, **fields}
-    look = ops.view(image_size=size, channels=channels, augment=way, **fields)
+    look = view(ViewConfig(augment=way, **fields), image_size=size, channels=channels)
     return look(tf.constant(FACE), seed).numpy()
 
 
@@ -56,8 +56,3 @@ def test_crops_are_of_torchvisions_sizes():
     assert 0.7 < min(aspects) < 0.85 and 1.2 < max(aspects) < 1.45
     long = tf.zeros((10, 100, 1))  # whose every try may fail: then the largest middle of an allowed aspect
     assert augment.random_resized_crop(long, seeds(1)[0], 8).shape == (8, 8, 1)
-
-
-def test_unknown_way():
-    with pytest.raises(UsageError, match="augment 'none' is not one of torchvision, torchvision_eval, face, or empty"):
-        seen("none", seeds(1)[0])

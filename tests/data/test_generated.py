@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from fer_jax.core.errors import UsageError
-from fer_jax.data import generated, open_data
+from fer_jax.data import generated
 from tests.micro import micro
+from tests.typed import open_data
 
 SIDE = 16
 
@@ -36,7 +37,7 @@ def make(data_dir, tmp_path):
         with config.unlocked():
             config.data.streams[stream].generated.update(folder=str(folder), probability=probability)
             for view in (config.data.streams[stream].train_view, config.data.streams[stream].eval_view):
-                view.augment = ""  # the picture as it is
+                view.augment = None  # the picture as it is
         return config
 
     return made

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from fer_jax.core.config import ViewConfig
 from fer_jax.core.errors import UsageError
 from fer_jax.data import ops
-
-WHOLE = {"load_size": 0, "crop_kind": "none", "flip_half": False}
+from fer_jax.data.random_views import view
 
 
 def noise(shape, seed=0):
@@ -64,7 +64,7 @@ def test_turn_is_pillows(shape):
 
 def white(**fields):
     """How a white picture is seen for 200 seeds: black where it was turned away."""
-    look = ops.view(image_size=32, channels=1, **WHOLE | fields)
+    look = view(ViewConfig(**fields), image_size=32, channels=1)
     image = tf.constant(np.full((32, 32, 1), 255, np.uint8))
     seeds = np.stack([np.full(200, 5), np.arange(200)], 1).astype(np.int64)
     return np.stack([look(image, tf.constant(seed)) for seed in seeds])
@@ -85,7 +85,7 @@ def test_view_turns_by_any_angle_within_the_bounds():
 
 def test_view_resizes_flips_and_then_turns():
     image = noise((60, 60, 3))
-    look = ops.view(image_size=48, channels=3, **WHOLE | {"flip_half": True}, rotate=20.0)
+    look = view(ViewConfig(flip_half=True, rotate=20.0), image_size=48, channels=3)
     small = Image.fromarray(image).resize((48, 48), Image.Resampling.BILINEAR)
     both = (small, small.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
     seen = set()
@@ -97,7 +97,7 @@ def test_view_resizes_flips_and_then_turns():
     assert seen == {(True, False), (False, True)}
 
 
-@pytest.mark.parametrize("fields", [{"rotate": -1.0}, {"rotate": 181.0}, {"crop_kind": "corner"}])
+@pytest.mark.parametrize("fields", [{"rotate": -1.0}, {"rotate": 181.0}, {"crop_kind": "center", "load_size": 7}])
 def test_bad_views(fields):
     with pytest.raises(UsageError, match="config.data: "):
-        ops.view(image_size=8, channels=1, **WHOLE | fields)
+        view(ViewConfig(**fields), image_size=8, channels=1)

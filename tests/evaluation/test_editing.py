@@ -1,25 +1,27 @@
-"""The measure of editing, asked by a judge that reads what stands in the pixels."""
+"""The measure of editing, with an evaluator that reads what stands in the pixels."""
 
 import numpy as np
 import pytest
 
 from fer_jax.evaluation import editing
-from fer_jax.evaluation.face_evaluator import Judge, Seen
+from fer_jax.evaluation.face_evaluator import FaceEvaluator, FaceScores
 
 SIDE = 5  # 25 pixels: 17 intensities, then who it is
 
 
-class Reads(Judge):
-    """A judge without error: intensities are the first 17 pixels, the person is the direction of the last ones."""
+class Reads(FaceEvaluator):
+    """An evaluator without error: intensities are the first 17 pixels, the person is the direction of the last ones."""
 
     def __init__(self):
         self.classes = ("neutral", "happiness")
 
-    def look(self, images):
+    def evaluate(self, images):
         flat = np.asarray(images, np.float64).reshape(len(images), -1)
         aus, person = flat[:, :17], flat[:, 17:] - 0.5
         happy = aus[:, 8] > 0.5
-        return Seen(flat, aus, np.eye(2)[happy.astype(int)], person / np.linalg.norm(person, axis=1, keepdims=True))
+        return FaceScores(
+            flat, aus, np.eye(2)[happy.astype(int)], person / np.linalg.norm(person, axis=1, keepdims=True)
+        )
 
 
 def pictures(aus, seed=0):
@@ -83,16 +85,16 @@ def test_no_editor(trial):
     assert found["changed_ratio"] == found["pixels_ratio"] == pytest.approx(1)
 
 
-def test_a_judge_that_sees_half_of_it_says_the_same_ratio(trial):
+def test_an_evaluator_that_reads_half_of_it_gives_the_same_ratio(trial):
     class Weak(Reads):
-        def look(self, images):
-            seen = super().look(images)
-            return seen._replace(aus=seen.aus / 2)
+        def evaluate(self, images):
+            scores = super().evaluate(images)
+            return scores._replace(aus=scores.aus / 2)
 
     def half(images, asked, own):
         return (images + perfect(images, asked)) / 2
 
-    found = [editing.measure(trial, half, judge, truth_of(trial)) for judge in (Reads(), Weak())]
+    found = [editing.measure(trial, half, evaluator, truth_of(trial)) for evaluator in (Reads(), Weak())]
     assert found[0]["changed_ratio"] == pytest.approx(0.5) == found[1]["changed_ratio"]
 
 
@@ -113,32 +115,32 @@ def test_another_person_is_noticed(trial):
 
 
 def test_expressions_by_name():
-    joy = np.zeros(17)
-    joy[[4, 8]] = 1
+    smile = np.zeros(17)
+    smile[[4, 8]] = 1
     sources = pictures(np.zeros((3, 17), np.float32))
-    emotions = {"happiness": joy, "contempt": joy}  # of which the judge knows the first
+    emotions = {"happiness": smile, "contempt": smile}  # of which the evaluator knows the first
     assert editing.expressions(sources, perfect, Reads(), emotions) == {
         "accuracy": 1.0,
         "happiness": 1.0,
         "examples": 3,
     }
     assert editing.expressions(sources, lambda i, a: i, Reads(), emotions)["happiness"] == 0
-    assert editing.expressions(sources, perfect, Reads(), {"contempt": joy}) == {}
+    assert editing.expressions(sources, perfect, Reads(), {"contempt": smile}) == {}
 
 
 def test_probability_rises_with_what_is_asked():
-    """The judge sees happiness from the 9th unit's half on: at shares 0, 1/4, 1/2 of the way not yet."""
-    sources, joy = pictures(np.zeros((3, 17), np.float32)), np.eye(17)[8]
-    asked = {"neutral": np.zeros(17), "happiness": joy, "contempt": joy}
+    """The evaluator finds happiness from the 9th unit's half on: at shares 0, 1/4, 1/2 of the way not yet."""
+    sources, smile = pictures(np.zeros((3, 17), np.float32)), np.eye(17)[8]
+    asked = {"neutral": np.zeros(17), "happiness": smile, "contempt": smile}
     found = editing.intensities(sources, perfect, Reads(), asked)
     assert found["probability_of"] == {"happiness": [0, 0, 0, 1, 1]} and found["shares"] == [0, 0.25, 0.5, 0.75, 1]
     assert found["rising"] == 1 and found["rank_correlation"] == pytest.approx(0.866, abs=1e-3)
-    assert editing.intensities(sources, perfect, Reads(), {"contempt": joy}) == {}
+    assert editing.intensities(sources, perfect, Reads(), {"contempt": smile}) == {}
 
     class Graded(Reads):
-        def look(self, images):
-            seen = super().look(images)
-            return seen._replace(probabilities=np.stack([1 - seen.aus[:, 8], seen.aus[:, 8]], 1))
+        def evaluate(self, images):
+            scores = super().evaluate(images)
+            return scores._replace(probabilities=np.stack([1 - scores.aus[:, 8], scores.aus[:, 8]], 1))
 
     found = editing.intensities(sources, perfect, Graded(), asked)
     assert found["rising"] == 1 == found["rank_correlation"]
@@ -148,17 +150,13 @@ def test_probability_rises_with_what_is_asked():
         assert found["rising"] == rising, most
 
 
-def test_at_an_intensity():
-    points = {"neutral": np.array([0.2, 0.0]), "anger": np.array([0.6, -0.4])}
-    np.testing.assert_allclose(editing.at_intensity(points, "anger", 0.5), (0.4, -0.2), rtol=1e-6)
-    np.testing.assert_allclose(editing.at_intensity({"happiness": np.array([0.8])}, "happiness", 0.25), 0.2, rtol=1e-6)
-
-
 def test_expressions_of_another_person():
-    sources, joy = pictures(np.zeros((3, 17), np.float32)), np.eye(17)[8]
-    found = editing.expressions(sources, perfect, Reads(), {"happiness": joy}, others=sources)
+    sources, smile = pictures(np.zeros((3, 17), np.float32)), np.eye(17)[8]
+    found = editing.expressions(sources, perfect, Reads(), {"happiness": smile}, others=sources)
     assert found["identity_ratio"] == pytest.approx(1) == found["identity_pairs"]
-    found = editing.expressions(sources, lambda i, a: pictures(a, seed=9), Reads(), {"joy": joy}, others=sources)
+    found = editing.expressions(
+        sources, lambda i, a: pictures(a, seed=9), Reads(), {"happiness": smile}, others=sources
+    )
     assert found["accuracy"] == 1 and found["identity_ratio"] < 0.8
 
 

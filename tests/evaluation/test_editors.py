@@ -1,33 +1,34 @@
-"""What an editor is asked when its single units are measured, and batches of one size."""
+"""What an editor is asked when its single units are measured."""
 
-from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 
+from fer_jax.core.protocols import ControlledSystem
 from fer_jax.core.state import TrainState
-from fer_jax.evaluation import editors as editor
-from fer_jax.train.mesh import Runner
+from fer_jax.evaluation import editors
+from fer_jax.inference.runner import Runner
 
 STATE = TrainState.create()
 
 
 def runner_of(given):
-    """An editor that takes every picture to show 0.25 of all units, in a scale twice that of the data."""
-    system = SimpleNamespace(controls_from=lambda labels: labels["aus"] * 2)
+    """An editor that finds 0.25 of all units in every picture, in controls whose scale is twice that of the data."""
+    system = Mock(spec=ControlledSystem, controls_from=lambda labels: labels["aus"] * 2)
 
     def edit(state, *arrays):
         given.append([state, *arrays])
         return arrays[0]
 
-    seen = lambda state, image: np.full((len(image), 3), 0.25, np.float32)  # noqa: E731
     runner = object.__new__(Runner)
-    vars(runner).update(system=system, edit=edit, controls_of=seen)
+    condition_of = lambda state, image: np.full((len(image), 3), 0.25, np.float32)  # noqa: E731
+    vars(runner).update(system=system, edit=edit, condition_of=condition_of)
     return runner
 
 
 def test_told_and_unaided():
     given = []
-    told, unaided = editor.ways(runner_of(given), STATE)
+    told, unaided = editors.ways(runner_of(given), STATE)
     images, own = np.zeros((1, 4, 4, 3), np.float32), np.array([[0.1, 0.2, 0.3]], np.float32)
     asked = np.array([[0.1, 0.45, 0.3]], np.float32)  # the second unit is to change
     told(images, asked, own)
@@ -36,15 +37,3 @@ def test_told_and_unaided():
     assert state is STATE
     np.testing.assert_allclose([wanted[0], known[0]], [[0.2, 0.9, 0.6], [0.2, 0.4, 0.6]], rtol=1e-6)
     np.testing.assert_allclose([wanted_unaided[0], seen[0]], [[0.25, 0.9, 0.25], [0.25] * 3], rtol=1e-6)
-
-
-def test_batches_are_of_one_size_and_all_rows_come_back():
-    sizes = []
-
-    def double(values):
-        sizes.append(len(values))
-        return 2 * values
-
-    rows = np.arange(5.0)
-    np.testing.assert_array_equal(editor._batched(double, rows, batch=3), 2 * rows)
-    assert sizes == [3, 3]

@@ -5,14 +5,14 @@ from fer_jax.evaluation.ensemble import combine
 
 
 def test_rules_differ_where_they_must():
-    """Two models agree mildly on class 0; a third shouts class 2."""
+    """Two models agree mildly on class 0; a third is certain of class 2."""
     logits = np.array([[[1.0, 0.5, 0.0]], [[1.2, 0.9, 0.0]], [[-4.0, -4.0, 5.0]]])
-    answers = {rule: int(combine(logits, rule).argmax()) for rule in ("max_logit", "mean_probability", "majority")}
-    assert answers == {"max_logit": 2, "mean_probability": 2, "majority": 0}
+    chosen = {rule: int(combine(logits, rule).argmax()) for rule in ("max_logit", "mean_probability", "majority")}
+    assert chosen == {"max_logit": 2, "mean_probability": 2, "majority": 0}
 
 
 def test_max_logit_is_the_references_rule_with_its_ties():
-    """The first model with the largest logit answers: 1 if >= both, else 2 if >= 3, else 3."""
+    """The first model with the largest logit decides: 1 if >= both, else 2 if >= 3, else 3."""
     rng = np.random.default_rng(0)
     logits = rng.integers(0, 3, (3, 200, 4)).astype(float)
     top = logits.max(-1)

@@ -141,13 +141,3 @@ def test_a_box_outside_of_the_picture(photograph, box):
 def test_boxes_that_are_none(text, says):
     with pytest.raises(UsageError, match=f"--box={text}: .*{says}"):
         paste.parse_box(text)
-
-
-def test_files(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 255, (5, 7, 3), np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(np.round(paste.read(str(tmp_path / "a.png")) * 255), pixels)
-    (tmp_path / "b.png").write_text("no picture")
-    for name, says in (("b.png", "is not a picture"), ("c.png", "no such picture")):
-        with pytest.raises(UsageError, match=f"{name}: {says}"):
-            paste.read(str(tmp_path / name))

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from configs.au_cyclegan import get_config
-from fer_jax.core.protocols import DataSpec
+from fer_jax.core.spec import DataSpec
 from fer_jax.core.state import NetState, TrainState
 from fer_jax.interop.torch_names import export_tree, import_tree
 from fer_jax.losses.adversarial import gradient_norms
-from fer_jax.systems import build
 from fer_jax.systems.au_cyclegan.losses import LossWeights
 from fer_jax.systems.au_cyclegan.system import Draws, Due
 from fer_jax.systems.au_cyclegan.targets import Targets
 from fer_jax.systems.au_cyclegan.torch import torch_names
 from tests.parity.recipe import Fixture, _input, _tensor, check_table
+from tests.typed import build
 
 SYSTEM = "au_cyclegan"
 EXPERIMENTS = ("e5", "e6", "e7", "e8", "e9")

@@ -3,15 +3,15 @@
 import jax
 import numpy as np
 import pytest
+from fer_jax.interop.weights import variables
 
 from configs.au_cyclegan import get_config
 from fer_jax.core.errors import UsageError
-from fer_jax.core.protocols import DataSpec
+from fer_jax.core.spec import DataSpec
 from fer_jax.interop.torch_file import load_state_dict
-from fer_jax.interop.weights import variables
-from fer_jax.systems import build
 from fer_jax.systems.au_cyclegan import torch as interop
 from tests.parity.recipe import Fixture
+from tests.typed import build
 
 WIDTH = {"model.width": 4, "model.hidden": 8}
 

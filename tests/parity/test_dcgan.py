@@ -7,7 +7,7 @@ import pytest
 from flax import linen as nn
 
 from fer_jax.core import optimisers as optim
-from fer_jax.core.protocols import DataSpec
+from fer_jax.core.spec import DataSpec
 from fer_jax.core.state import NetState, TrainState
 from fer_jax.interop.torch_names import export_tree, import_tree
 from fer_jax.systems.dcgan import networks as models

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from fer_jax.core import optimisers as optim
-from fer_jax.core.protocols import DataSpec
+from fer_jax.core.spec import DataSpec
 from fer_jax.core.state import NetState, TrainState
 from fer_jax.data import augment
 from fer_jax.interop.torch_names import export_tree, import_tree

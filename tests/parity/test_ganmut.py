@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from fer_jax.core.protocols import DataSpec
+from fer_jax.core.spec import DataSpec
 from fer_jax.interop.torch_names import export_tree, import_tree
 from fer_jax.nn.layers import InstanceNorm
 from fer_jax.systems.ganmut import networks as models

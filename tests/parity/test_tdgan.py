@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from fer_jax.core.protocols import DataSpec
+from fer_jax.core.spec import DataSpec
 from fer_jax.core.state import NetState, TrainState
 from fer_jax.interop.torch_names import export_tree, import_tree
 from fer_jax.nn.layers import max_pool

@@ -66,7 +66,7 @@ def test_stored_examples_are_what_the_seed_says(examples):
 
 
 def test_a_second_request_renders_nothing(prepared, monkeypatch):
-    monkeypatch.setattr(rendered_faces.pool, "render_all", lambda *_: pytest.fail("rendered again"))
+    monkeypatch.setattr(rendered_faces.population, "render_all", lambda *_: pytest.fail("rendered again"))
     again = rendered_faces.builder(data_dir=str(prepared.data_dir).split("/rendered_faces/")[0], **OPTIONS)
     again.download_and_prepare(file_format="array_record")
     assert again.info.splits["train"].num_examples == 21

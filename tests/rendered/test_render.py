@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from fer_jax.core.labels import AU_NUMBERS
+from fer_jax.data import workers
 from fer_jax.rendered import model as face_model
-from fer_jax.rendered import pool, population, render
+from fer_jax.rendered import population, render
 
 AT = {number: index for index, number in enumerate(AU_NUMBERS)}
 MODEL = face_model.load()
@@ -162,7 +163,7 @@ def test_rasteriser_draws_the_nearer_of_two_triangles_and_no_back_face():
 
 def test_two_workers_give_the_same_pixels_as_one():
     jobs = [(0, person, picture, 24, False) for person in range(3) for picture in range(8)]
-    one, two = list(pool.render_all(jobs, 1)), list(pool.render_all(jobs, 2))
+    one, two = list(population.render_all(jobs, 1)), list(population.render_all(jobs, 2))
     assert [job for job, _ in two] == jobs
     assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(one, two, strict=True))
 
@@ -170,14 +171,14 @@ def test_two_workers_give_the_same_pixels_as_one():
 def test_jobs_are_taken_as_results_are_asked_for():
     taken = []
     endless = (taken.append(i) or i for i in itertools.count())
-    assert list(itertools.islice(pool.in_order(lambda jobs: [-job for job in jobs], endless, 1), 3)) == [0, -1, -2]
+    assert list(itertools.islice(workers.in_order(lambda jobs: [-job for job in jobs], endless, 1), 3)) == [0, -1, -2]
     assert taken == [0, 1, 2]
 
 
 def test_workers_import_no_framework():
     """Beyond what the enclosing package itself imports, a worker loads numpy and the standard library only."""
     code = (
-        "import sys, fer_jax.data; before = set(sys.modules); import fer_jax.rendered.pool;"
+        "import sys, fer_jax.data; before = set(sys.modules); import fer_jax.rendered.population;"
         "print([m for m in ('tensorflow', 'tensorflow_datasets', 'jax', 'flax', 'scipy', 'sklearn', 'matplotlib')"
         " if m in set(sys.modules) - before])"
     )
@@ -189,7 +190,7 @@ def test_workers_import_no_framework():
     lambda: population.render(population.sample(0, 0, 0), 4),
     lambda: face_model.neutral(MODEL, np.zeros(3)),
     lambda: face_model.express(MODEL, MODEL.rest, np.full(17, 1.5)),
-    lambda: list(pool.render_all([], 0)),
+    lambda: list(population.render_all([], 0)),
 ])  # fmt: skip
 def test_bad_arguments(call):
     with pytest.raises(ValueError, match="expected"):

@@ -6,7 +6,7 @@ import numpy as np
 from fer_jax.report import images, plots, record
 
 
-def test_losses_in_one_panel_and_answers_in_another(tmp_path, monkeypatch):
+def test_losses_in_one_panel_and_outputs_in_another(tmp_path, monkeypatch):
     rows = record.Record(tmp_path, 0)
     for step in (1, 2):
         names = ("disc/real", "disc/fake", "disc/total", "gen/loss", "disc/on_real", "disc/on_fake", "gen/on_fake")
@@ -17,13 +17,13 @@ def test_losses_in_one_panel_and_answers_in_another(tmp_path, monkeypatch):
     monkeypatch.setattr(matplotlib.figure.Figure, "savefig", lambda figure, path, **_: figures.append(figure))
     plots.curves(tmp_path)
     drawn = [{p.get_title(): [line.get_label() for line in p.lines] for p in figure.axes} for figure in figures]
-    answers = "how real the discriminator finds pictures"
+    outputs = "how real the discriminator finds pictures"
     assert drawn[0] == {
         "disc": ["fake", "real"],
-        answers: ["disc/on_fake", "disc/on_real", "gen/on_fake"],
+        outputs: ["disc/on_fake", "disc/on_real", "gen/on_fake"],
         "losses": ["disc/total", "gen/loss"],
     }
-    assert drawn[1] == {answers: ["disc/on_real"]}  # how far the run is flattens what is beside it
+    assert drawn[1] == {outputs: ["disc/on_real"]}  # how far the run is flattens what is beside it
 
 
 def test_a_grid_and_two_side_by_side():

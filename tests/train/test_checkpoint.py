@@ -5,7 +5,9 @@ import optax
 import pytest
 
 from fer_jax.core.errors import UsageError
+from fer_jax.core.optimisers import NO_OPTIMISER
 from fer_jax.core.state import NetState, TrainState
+from fer_jax.inference.checkpoints import SavedCheckpoints
 from fer_jax.train.checkpoint import Checkpoints
 
 TX = optax.adam(1e-3)
@@ -47,9 +49,21 @@ def test_nothing_selected_means_the_newest(tmp_path):
 
 def test_mistakes_are_named(tmp_path):
     with pytest.raises(UsageError, match="no checkpoint there yet"):
-        Checkpoints(tmp_path / "empty", read_only=True).choose()
+        SavedCheckpoints(tmp_path / "empty").choose()
     checkpoints = saved(tmp_path / "run", {3: 0.5})
     with pytest.raises(UsageError, match="no checkpoint of step 7; there are 3"):
         checkpoints.choose(7)
     with pytest.raises(UsageError, match="cannot be restored"):
         checkpoints.restore(3, template(width=4))
+
+
+def test_without_optimisers_theirs_are_not_read(tmp_path):
+    checkpoints = saved(tmp_path, {3: 0.5})
+    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    plain = TrainState.create(net=NetState.create({"kernel": jnp.zeros((2, 3))}, NO_OPTIMISER))
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), plain)
+    restored = checkpoints.restore(3, shapes)
+    assert not jax.tree.leaves(restored.nets["net"].opt_state)
+    np.testing.assert_array_equal(restored.nets["net"].params["kernel"], 3.0)
+    with pytest.raises(RuntimeError, match="without optimisers"):
+        restored.nets["net"].update({"kernel": jnp.zeros((2, 3))}, NO_OPTIMISER)

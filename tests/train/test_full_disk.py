@@ -19,7 +19,7 @@ from pathlib import Path
 
 import jax
 
-from fer_jax.cli import call
+from fer_jax.cli.command import call
 from fer_jax.report import console
 from fer_jax.train.checkpoint import Checkpoints
 from tests.train.test_checkpoint import state

@@ -6,16 +6,17 @@ import jax
 import numpy as np
 import pytest
 
-from fer_jax import systems
+from fer_jax.cli.training import train
 from fer_jax.core.errors import UsageError
-from fer_jax.core.protocols import DataSpec
-from fer_jax.interop import weights
+from fer_jax.core.spec import DataSpec
+from fer_jax.inference.variables import insert
 from fer_jax.interop.torch_file import save_state_dict
 from fer_jax.systems.emotion_gcn import torch as interop
-from fer_jax.train import loop
+from fer_jax.train import initial, loop
 from fer_jax.train.checkpoint import Checkpoints
-from fer_jax.train.mesh import Runner
+from fer_jax.train.mesh import Trainer
 from tests.micro import micro
+from tests.typed import build, typed
 
 CLASSES = {"expression": ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger")}
 
@@ -24,13 +25,13 @@ CLASSES = {"expression": ("neutral", "happiness", "sadness", "surprise", "fear",
 def said(monkeypatch):
     texts = []
     log = SimpleNamespace(info=lambda text, *values: texts.append(text % values))
-    monkeypatch.setattr(weights, "logging", log)
+    monkeypatch.setattr(initial, "logging", log)
     return texts
 
 
 @pytest.fixture(scope="module")
 def runner():
-    return Runner(systems.build(micro("emotion_gcn", ""), DataSpec(16, 3, 5, CLASSES)), 0)
+    return Trainer(build(micro("emotion_gcn", ""), DataSpec(16, 3, 5, CLASSES)), 0)
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def config(runner, tmp_path):
 def test_the_heads_keep_their_first_values(config, runner, tmp_path, said):
     random = jax.device_get(runner.init())
     checkpoints = Checkpoints(tmp_path / "run")
-    state, step = loop._start(config, runner, checkpoints)
+    state, step = loop._start(typed(config), runner, checkpoints)
     net, first = state.nets["net"], random.nets["net"]
     assert step == 0 and said == [f"training starts from the weights of {config.init_from}"]
     taken = {"params": net.params["features"], "statistics": net.stats["batch_stats"]["features"]}
@@ -64,7 +65,7 @@ def test_the_heads_keep_their_first_values(config, runner, tmp_path, said):
     checkpoints.save(state, {}, 3)
     checkpoints.wait()
     config.init_from = "/no/such/file"
-    again, step = loop._start(config, runner, checkpoints)
+    again, step = loop._start(typed(config), runner, checkpoints)
     checkpoints.close()
     assert step == 3
     jax.tree.map(np.testing.assert_array_equal, state.nets["net"].params, again.nets["net"].params)
@@ -74,22 +75,24 @@ def test_the_average_begins_with_the_weights_too(runner):
     state = runner.init()
     net = state.nets["net"].replace(ema=jax.tree.map(np.zeros_like, state.nets["net"].params))
     sevens = {"gc1": {"weight": np.full(net.params["gc1"]["weight"].shape, 7, np.float32)}}
-    state = weights.insert(state.replace(nets={"net": net}), {"net": {"params": sevens}}, runner.replicated)
+    state = insert(state.replace(nets={"net": net}), {"net": {"params": sevens}}, runner.replicated)
     filled = state.nets["net"]
     for params in (filled.params, filled.ema):
         np.testing.assert_array_equal(params["gc1"]["weight"], 7)
     assert not np.any(filled.ema["gc2"]["weight"]) and filled.stats is net.stats
 
 
-def test_an_unset_file_is_said(config, runner, said):
-    config.init_from = ""
-    assert weights.start_from(config, "state", runner.replicated) == "state"
+def test_an_unset_file_is_reported(config, runner, said):
+    config.init_from = None
+    plain = initial.start_from(typed(config), runner)
     assert said == ["config.init_from: not set; training starts from random weights"]
-    assert weights.start_from(micro("tdgan", ""), "state", runner.replicated) == "state" and len(said) == 1
+    jax.tree.map(np.testing.assert_array_equal, plain.nets["net"].params, runner.init().nets["net"].params)
+    initial.start_from(typed(micro("tdgan", "")), runner)  # a system without such a field
+    assert len(said) == 1
 
 
-def test_a_missing_file_is_said_before_data_are_prepared(config, tmp_path, monkeypatch):
+def test_a_missing_file_is_reported_before_data_are_prepared(config, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "open_data", lambda config: pytest.fail("data before weights"))
     config.init_from = str(tmp_path / "none.pth")
     with pytest.raises(UsageError, match="none.pth: cannot be read"):
-        loop.train(config, tmp_path / "run")
+        train(typed(config), tmp_path / "run")

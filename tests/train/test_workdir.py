@@ -3,31 +3,33 @@ import json
 import os
 
 import pytest
-from ml_collections import ConfigDict
 
+from fer_jax.core.config import changed
 from fer_jax.core.errors import RunFailed, UsageError
+from fer_jax.inference.run_folder import check
+from fer_jax.systems.tdgan.config import Config
 from fer_jax.train import workdir
 
 
 def config(**changes):
-    return ConfigDict({"system": "x", "optim": {"lr": 1e-4}, "run": {"steps": 5}, "data": {"data_dir": ""}} | changes)
+    return changed(Config(), {"run.steps": 5, **changes})
 
 
 def test_the_same_config_goes_on_and_another_is_refused_by_field(tmp_path):
     workdir.claim(tmp_path / "run", config())
-    workdir.claim(tmp_path / "run", config(run={"steps": 9}, data={"data_dir": "elsewhere"}))
+    workdir.claim(tmp_path / "run", config(**{"run.steps": 9, "data.data_dir": "elsewhere"}))
     with pytest.raises(UsageError, match=r"optim\.lr \(0\.0001 there, 0\.01 now\)"):
-        workdir.claim(tmp_path / "run", config(optim={"lr": 1e-2}))
+        workdir.claim(tmp_path / "run", config(**{"optim.lr": 1e-2}))
     assert json.loads((tmp_path / "run" / "config.json").read_text())["optim"]["lr"] == 1e-4
 
 
 def test_only_a_run_that_begins_claims_the_folder(tmp_path):
-    with workdir.admitted(tmp_path / "run", config(optim={"lr": 0})):
+    with workdir.admitted(tmp_path / "run", config(**{"optim.lr": 0.0})):
         assert not list((tmp_path / "run").iterdir())
     workdir.claim(tmp_path / "run", config())
     with (
         pytest.raises(UsageError, match="is a run of another config"),
-        workdir.admitted(tmp_path / "run", config(optim={"lr": 0})),
+        workdir.admitted(tmp_path / "run", config(**{"optim.lr": 0.0})),
     ):
         pytest.fail("admitted")
 
@@ -53,7 +55,7 @@ def test_unwritable_and_missing_workdirs(tmp_path):
     with pytest.raises(UsageError, match="cannot be written"):
         workdir.claim(tmp_path / "file" / "run", config())
     with pytest.raises(UsageError, match="train first"):
-        workdir.check(tmp_path / "none", config())
+        check(tmp_path / "none", config())
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(UsageError, match="cannot be read"):
-        workdir.check(tmp_path, config())
+        check(tmp_path, config())

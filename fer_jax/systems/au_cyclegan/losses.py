@@ -1,7 +1,6 @@
 """How far predicted action units are from the true ones: (B, A) twice -> (), means over all elements."""
 
-import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -35,22 +34,3 @@ WITH_SIGMOID = ("bce", "log_mae")
 def read(raw: jax.Array, loss: str) -> jax.Array:
     """The AUs that raw predictions stand for, given the name of the loss that they were trained with."""
     return jax.nn.sigmoid(raw) if loss in WITH_SIGMOID else raw
-
-
-@dataclasses.dataclass(frozen=True)
-class LossWeights:
-    """Weights of the terms (spec, sections 6 and 8); the reference's lambda_cl is `critic_aus` and `gen_aus`."""
-
-    critic_adv: float = 1.0
-    critic_aus: float = 10.0
-    critic_sources: float = 0.0  # what a fake showed before is to be found in it; not in the published system
-    critic_penalty: float = 10.0  # of the Wasserstein loss
-    gen_adv: float = 1.0
-    gen_aus: float = 10.0
-    gen_rec: float = 10.0  # reconstruction, the reference's lambda_cyc
-    gen_cycle: float = 0.0  # there and back again, not in the published system
-    gen_smooth: float = 0.0  # total variation of what is changed, likewise
-
-    def total(self, net: str, terms: Mapping[str, jax.Array]) -> jax.Array:
-        """Weighted sum of the terms of `net`."""
-        return sum(getattr(self, f"{net}_{name}") * term for name, term in terms.items())  # type: ignore[return-value]

@@ -2,7 +2,7 @@
 
 The reference is gtesei/facial_unpaired_i2i_translation_SA_C_CC_GAN. A generator draws a picture again with other action
 units (AUs); a critic says how real a picture is and which AUs it shows. What the reference calls cycle consistency is
-reconstruction: a picture's code decoded with the picture's own AUs. A true cycle is an option, `LossWeights.cycle`.
+reconstruction: a picture's code decoded with the picture's own AUs. A true cycle is an option, `LossConfig.gen_cycle`.
 A batch holds the stream "face", image (B, S, S, C) in [0, 1] and aus (B, A), each column scaled by its largest value in
 the training split. Where it holds a stream "free" too, whose AUs come in any combination, that one alone is trained on:
 a critic that may guess one AU from another lets the generator off.
@@ -23,19 +23,21 @@ import numpy as np
 import optax
 from flax import linen as nn
 
-from fer_jax.core import optimisers as optim
-from fer_jax.core import schedules as schedule
-from fer_jax.core.errors import UsageError, check_choices
+from fer_jax.core import optimisers, schedules
+from fer_jax.core.errors import UsageError
 from fer_jax.core.labels import AU_NAMES, AU_NUMBERS, EXPRESSION_AUS
-from fer_jax.core.protocols import Batch, DataSpec, Metrics
+from fer_jax.core.protocols import Batch, Metrics
+from fer_jax.core.spec import DataSpec
 from fer_jax.core.state import NetState, TrainState
 from fer_jax.losses.adversarial import ADVERSARIAL, gradient_penalty
 from fer_jax.losses.reconstruction import l1, total_variation
+from fer_jax.losses.weighting import weighted_sum
 from fer_jax.nn.diff_augment import through_noise
 from fer_jax.systems.au_cyclegan import families
-from fer_jax.systems.au_cyclegan.losses import AU_LOSSES, LossWeights, read
+from fer_jax.systems.au_cyclegan.config import Config, LossConfig
+from fer_jax.systems.au_cyclegan.losses import AU_LOSSES, read
 from fer_jax.systems.au_cyclegan.networks import Judgement
-from fer_jax.systems.au_cyclegan.targets import KINDS, Targets, emotion_vector
+from fer_jax.systems.au_cyclegan.targets import Targets, emotion_vector
 
 SHOWN = ("happiness", "sadness", "surprise", "contempt")  # in sample sheets
 
@@ -70,8 +72,7 @@ class AuCycleGan:
 
     Attributes:
       tx: of "gen" and "critic".
-      adversarial: a name of ADVERSARIAL.
-      au_loss: a name of AU_LOSSES.
+      losses: kinds and weights of the terms.
       last_only: the penalty sees the last fake of each picture only, as e5 has it (the complement of AU45).
       aus_of_fakes: the critic must also find the targets in the fakes, as in e1 to e4.
       threshold: above 0, AUs are presence labels, 1 from this share of the largest value on.
@@ -87,10 +88,8 @@ class AuCycleGan:
     critic: nn.Module
     tx: Mapping[str, optax.GradientTransformation]
     data: DataSpec
-    weights: LossWeights = LossWeights()
+    losses: LossConfig = LossConfig()
     targets: Targets = Targets()
-    adversarial: str = "wasserstein_gp"
-    au_loss: str = "bce"
     last_only: bool = False
     aus_of_fakes: bool = False
     threshold: float = 0.0
@@ -132,7 +131,7 @@ class AuCycleGan:
 
     @property
     def _draws_anew(self) -> bool:
-        return self.adversarial == "wasserstein_gp"
+        return self.losses.adversarial == "wasserstein_gp"
 
     # ---- losses: the first argument is what is differentiated ----
 
@@ -148,22 +147,22 @@ class AuCycleGan:
         """Of pictures (B, ...) with their AUs and fakes (n * B, ...) with their targets -> (total, terms)."""
         real_noise, fake_noise = (None, None) if noise is None else jax.random.split(noise)
         real, faked = self.judge(params, image), self.judge(params, fake, fake_noise)
-        terms = {"adv": ADVERSARIAL[self.adversarial].critic(real.adversarial, faked.adversarial)}
+        terms = {"adv": ADVERSARIAL[self.losses.adversarial].critic(real.adversarial, faked.adversarial)}
         if self.aus_of_fakes:
             both = jnp.concatenate([real.aus, faked.aus]), jnp.concatenate([aus, targets])
-            terms["aus"] = AU_LOSSES[self.au_loss](*both)
+            terms["aus"] = AU_LOSSES[self.losses.aus](*both)
         else:
-            terms["aus"] = AU_LOSSES[self.au_loss](real.aus, aus)
+            terms["aus"] = AU_LOSSES[self.losses.aus](real.aus, aus)
             if real_noise is not None:  # through it too; in use pictures are read without
                 dim = through_noise(real_noise, image, self.critic_noise)
-                terms["aus"] += AU_LOSSES[self.au_loss](self.judge(params, dim).aus, aus)
-        if self.weights.critic_sources:
-            terms["sources"] = AU_LOSSES[self.au_loss](faked.aus, _repeat(aus, len(fake) // len(image)))
-        if self.adversarial == "wasserstein_gp":
+                terms["aus"] += AU_LOSSES[self.losses.aus](self.judge(params, dim).aus, aus)
+        if self.losses.critic_sources:
+            terms["sources"] = AU_LOSSES[self.losses.aus](faked.aus, _repeat(aus, len(fake) // len(image)))
+        if self.losses.adversarial == "wasserstein_gp":
             count = len(fake) // len(image)
             mixed = (image, fake[count - 1 :: count]) if self.last_only else (_repeat(image, count), fake)
             terms["penalty"] = gradient_penalty(lambda x: self.judge(params, x).adversarial, *mixed, mix)
-        return self.weights.total("critic", terms), terms
+        return self._total("critic", terms), terms
 
     def gen_loss(self, params, stats, critic, image, aus, targets, noise=None):
         """Of pictures (B, ...), their AUs and targets (n * B, A) -> (total, (terms, new running statistics)).
@@ -177,17 +176,20 @@ class AuCycleGan:
         fake = self.changed(image, fake, again)
         judgement = self.judge(critic, fake, noise)
         terms = {
-            "adv": ADVERSARIAL[self.adversarial].gen(judgement.adversarial),
-            "aus": AU_LOSSES[self.au_loss](judgement.aus, targets),
+            "adv": ADVERSARIAL[self.losses.adversarial].gen(judgement.adversarial),
+            "aus": AU_LOSSES[self.losses.aus](judgement.aus, targets),
             "rec": l1(again, image),
         }
-        if self.weights.gen_smooth:
+        if self.losses.gen_smooth:
             terms["smooth"] = total_variation(fake - _repeat(image, count))
-        if self.weights.gen_cycle:
+        if self.losses.gen_cycle:
             maps, stats = self.pass_through(params, stats, "encode", fake)
             back, stats = self.pass_through(params, stats, "decode", maps, _repeat(aus, count))
             terms["cycle"] = l1(back, _repeat(image, count))
-        return self.weights.total("gen", terms), (terms, stats)
+        return self._total("gen", terms), (terms, stats)
+
+    def _total(self, net: str, terms: Mapping[str, jax.Array]) -> jax.Array:
+        return weighted_sum(terms, {name: getattr(self.losses, f"{net}_{name}") for name in terms})
 
     def pass_through(self, params: Any, stats: Any, method: str, *args: Any) -> tuple[Any, Any]:
         """The generator's `encode` or `decode` in training mode -> (what it returns, new running statistics)."""
@@ -237,7 +239,7 @@ class AuCycleGan:
         critic = state.nets["critic"]
 
         def loss(params):
-            return AU_LOSSES[self.au_loss](self.judge(params, image, draws.noise).aus, aus)
+            return AU_LOSSES[self.losses.aus](self.judge(params, image, draws.noise).aus, aus)
 
         value, grads = jax.value_and_grad(loss)(critic.params)
         nets = {**state.nets, "critic": critic.update(grads, self.tx["critic"])}
@@ -270,12 +272,12 @@ class AuCycleGan:
 
     # ---- use ----
 
-    edits = "face"  # stream whose evaluation view the pictures are seen with
+    editing_stream = "face"  # stream whose evaluation view the pictures are seen with
     controls = AU_NAMES
     control_range = (0.0, 1.0)
 
-    def emotions(self, state: TrainState) -> Mapping[str, tuple[float, ...]]:
-        """The AUs of the reference's emotions, present or at their largest; all others are absent."""
+    def expressions(self, state: TrainState) -> Mapping[str, tuple[float, ...]]:
+        """The AUs of the reference's expressions, present or at their largest; all others are absent."""
         del state
         return {name: emotion_vector(name) for name in EXPRESSION_AUS}
 
@@ -283,19 +285,32 @@ class AuCycleGan:
         """The AUs in the networks' scale, from "aus" as a data set has them."""
         return self.labels(labels["aus"]) if "aus" in labels else None
 
-    def controls_of(self, state: TrainState, image: jax.Array) -> jax.Array:
+    def condition_of(self, state: TrainState, key: jax.Array, image: jax.Array) -> jax.Array:
         """The AUs (B, A), in the networks' scale, that the critic sees in pictures (B, S, S, C)."""
-        return jnp.clip(read(self.judge(state.nets["critic"].params, image).aus, self.au_loss), *self.control_range)
+        del key
+        return self._read(state, image)
 
-    def edit(self, state: TrainState, image: jax.Array, aus: jax.Array, own: jax.Array | None = None) -> jax.Array:
-        """Pictures (B, S, S, C) in [0, 1] with other AUs (n * B, A) in the networks' scale -> (n * B, S, S, C).
+    def _read(self, state: TrainState, image: jax.Array) -> jax.Array:
+        return jnp.clip(read(self.judge(state.nets["critic"].params, image).aus, self.losses.aus), *self.control_range)
+
+    def edit(
+        self,
+        state: TrainState,
+        key: jax.Array,
+        image: jax.Array,
+        condition: jax.Array,
+        source: jax.Array | None = None,
+    ) -> jax.Array:
+        """Images (B, S, S, C) in [0, 1] with the AUs `condition` (n * B, A) in the networks' scale -> (n * B, S, S, C).
 
         The n targets of a picture lie side by side. Running statistics are used, the moving average where there is one,
-        and what lies outside [0, 1] is cut off. `own` (B, A): see Editor; only `difference` needs them.
+        and what lies outside [0, 1] is cut off. `source` (B, A): the images' own AUs, which only `difference` needs.
+        Nothing is drawn: `key` is not used.
         """
-        drawn = self._drawn(state, image, aus)
+        del key
+        drawn = self._drawn(state, image, condition)
         if self.difference:
-            again = self._drawn(state, image, self.controls_of(state, image) if own is None else own)
+            again = self._drawn(state, image, self._read(state, image) if source is None else source)
             drawn = self.changed(image, drawn, again, self.difference)
         return jnp.clip(drawn, 0, 1)
 
@@ -309,11 +324,12 @@ class AuCycleGan:
         maps = _repeat(self.gen.apply(variables, image, train=False, method="encode"), len(aus) // len(image))
         return self.gen.apply(variables, maps, aus, train=False, method="decode")
 
-    def eval_step(self, state: TrainState, batch: Batch) -> Mapping[str, jax.Array]:
-        """How far reconstructions are from the pictures, and the AUs that the critic sees in these from their own."""
+    def eval_step(self, state: TrainState, batch: Batch, key: jax.Array) -> Mapping[str, jax.Array]:
+        """How far reconstructions are from the images, and the AUs that the critic reads in these from their own."""
+        del key
         image, axes = batch["face"]["image"], (1, 2, 3)
         off = self.reconstruct(state, batch) - image
-        seen = self.controls_of(state, image)
+        seen = self._read(state, image)
         return {
             "l1": jnp.abs(off).mean(axes),
             "square": jnp.square(off).mean(axes),
@@ -346,10 +362,9 @@ class AuCycleGan:
 
     def sample(self, state: TrainState, batch: Batch, key: jax.Array) -> tuple[jax.Array, ...]:
         """The reference's picture of emotions, with the reconstruction."""
-        del key
         image, own = batch["face"]["image"], self.labels(batch["face"]["aus"])
         emotions = np.array([emotion_vector(name) for name in SHOWN], np.float32)
-        edited = self.edit(state, image, jnp.tile(emotions, (len(own), 1)), own)
+        edited = self.edit(state, key, image, jnp.tile(emotions, (len(own), 1)), own)
         columns = jnp.unstack(edited.reshape(len(own), len(SHOWN), *image.shape[1:]), axis=1)
         return (image, self.reconstruct(state, batch), *columns)
 
@@ -359,44 +374,38 @@ def _repeat(tree: Any, count: int) -> Any:
     return tree if count == 1 else jax.tree.map(lambda x: jnp.repeat(x, count, 0), tree)
 
 
-def build(config, data: DataSpec) -> AuCycleGan:
-    """The system of `configs/au_cyclegan.py`.
+def build(config: Config, data: DataSpec) -> AuCycleGan:
+    """The system of a config.
 
     Raises:
-      UsageError: an unknown name, or networks that the pictures are too small for.
+      UsageError: a value out of range, or networks that the pictures are too small for.
     """
-    choices = {"loss.adversarial": tuple(ADVERSARIAL), "loss.aus": tuple(AU_LOSSES), "targets.kind": KINDS}
-    check_choices(config, choices)
     if min(config.gen_every, config.targets.draws) < 1:
         raise UsageError("config.gen_every and config.targets.draws must be 1 or more")
-    dtype = optim.compute_dtype(config.precision)
+    dtype, optim = optimisers.compute_dtype(config.precision), config.optim
     gen, critic = families.networks(config.model, data.image_size, data.channels, len(AU_NUMBERS), dtype)
-    rates, weights = config.optim, config.loss.to_dict()
-    adversarial, au_loss = weights.pop("adversarial"), weights.pop("aus")
-    total = schedule.total_steps(config, data.steps_per_epoch)
+    total = schedules.total_steps(config.run, data.steps_per_epoch)
 
-    def adam(rate: float, steps: int, every: int) -> optax.GradientTransformation:
-        share = schedule.decay_share("linear", steps, rates.decay_steps, every) if rates.decay_steps else None
-        return optim.adam(rate or rates.lr, rates.b1, rates.b2, share=share)
+    def adam(rate: float | None, steps: int, every: int) -> optax.GradientTransformation:
+        share = schedules.decay_share("linear", steps, optim.decay_steps, every) if optim.decay_steps else None
+        return optimisers.adam(rate or optim.lr, optim.b1, optim.b2, share=share)
 
     return AuCycleGan(
         gen=gen,
         critic=critic,
         tx={
-            "gen": adam(rates.gen_lr, total - config.warm_up, config.gen_every),
-            "critic": adam(rates.critic_lr, total, 1),
+            "gen": adam(optim.gen_lr, total - config.warm_up, config.gen_every),
+            "critic": adam(optim.critic_lr, total, 1),
         },
         data=data,
-        weights=LossWeights(**weights),
+        losses=config.loss,
         targets=Targets(config.targets.kind, config.targets.draws, config.targets.noise),
-        adversarial=adversarial,
-        au_loss=au_loss,
         last_only=config.last_only,
         aus_of_fakes=config.aus.of_fakes,
-        threshold=config.aus.threshold,
+        threshold=config.aus.threshold or 0.0,
         gen_every=config.gen_every,
         warm_up=config.warm_up,
         critic_noise=config.critic_noise,
-        difference=config.difference,
-        ema_decay=config.ema_decay,
+        difference=config.difference or 0.0,
+        ema_decay=config.ema_decay or 0.0,
     )

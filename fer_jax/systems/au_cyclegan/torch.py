@@ -18,6 +18,7 @@ from fer_jax.interop.folders import export_folder
 from fer_jax.interop.torch_file import load_state_dict, save_state_dict
 from fer_jax.interop.torch_names import Renames, export_tree, import_tree
 from fer_jax.systems.au_cyclegan import networks as au_cyclegan
+from fer_jax.systems.au_cyclegan.config import Config
 from fer_jax.systems.au_cyclegan.legacy import early as au_cyclegan_early
 
 TOGETHER = "weights.pth"
@@ -37,7 +38,7 @@ def torch_names(family: str) -> Renames:
     return names[family]
 
 
-def read(folder: Path, config: Any, templates: Mapping[str, Any]) -> dict[str, Any]:
+def read(folder: Path, config: Config, templates: Mapping[str, Any]) -> dict[str, Any]:
     """Variables of the networks whose file lies in a folder: `TOGETHER`, or those of `FILES` with the ending .pth.
 
     Args:
@@ -93,7 +94,7 @@ def _state_dicts(folder: Path) -> dict[str, dict[str, np.ndarray]]:
     return found
 
 
-def _disagreements(found: Mapping[str, Mapping[str, np.ndarray]], config: Any) -> Iterator[str]:
+def _disagreements(found: Mapping[str, Mapping[str, np.ndarray]], config: Config) -> Iterator[str]:
     """What to change in the config so that it fits the weights; what cannot be told is left to the import."""
     model, gen = config.model, found["gen"]
     family = "early" if "conv_1_1.weight" in gen else "general"
@@ -114,7 +115,7 @@ def _disagreements(found: Mapping[str, Mapping[str, np.ndarray]], config: Any) -
     if len(head := _shape(found.get("critic", {}), _HEAD[family])) == 2:
         wanted["hidden"] = head[0]
     for field, value in wanted.items():
-        have = tuple(model[field]) if isinstance(value, tuple) else model[field]
+        have = getattr(model, field)
         if field == "inject_layers" and value and have:
             continue  # how many there are the import tells
         if have != value:

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from fer_jax.nn.backbones import Backbone
 from fer_jax.nn.layers import BatchNorm, Dense
-from fer_jax.systems.classifier.networks import Backbone
 
 COPIED = ("backbone", "projection_head")  # parts that the moving copy has
 
@@ -42,7 +42,7 @@ class Byol(nn.Module):
     """(B, S, S, C) -> `Seen`.
 
     Attributes:
-      backbone, depths, width: see `fer_jax.systems.classifier.networks.Backbone`.
+      backbone, depths, width: see `fer_jax.nn.backbones.Backbone`.
       hidden: width of both heads inside (published: 1024).
       embedding: E (published: 256).
     """

@@ -14,15 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fer_jax.core import optimisers as optim
-from fer_jax.core.errors import UsageError, check_choices
+from fer_jax.core import optimisers, schedules
+from fer_jax.core.errors import UsageError
 from fer_jax.core.metrics import probe
-from fer_jax.core.protocols import Batch, DataSpec, Metrics
+from fer_jax.core.protocols import Batch, Metrics
+from fer_jax.core.spec import DataSpec
 from fer_jax.core.state import NetState, TrainState
+from fer_jax.nn.backbones import normalise
+from fer_jax.systems.byol.config import Config
 from fer_jax.systems.byol.losses import negative_cosine
 from fer_jax.systems.byol.networks import COPIED, Byol
-from fer_jax.systems.classifier import networks as classifier
-from fer_jax.systems.classifier.system import NORMS, normalise, optimiser
 
 _COPY = "momentum"  # in the state's `extra`: parameters and statistics of the moving copy
 
@@ -33,7 +34,7 @@ class ByolSystem:
 
     Attributes:
       momentum: share of its old parameters that the copy keeps in a step.
-      norm: of the pictures, a name of `fer_jax.systems.classifier.system.NORMS`.
+      norm: of the pictures, a name of `fer_jax.nn.backbones.NORMS`.
     """
 
     net: Byol
@@ -96,8 +97,9 @@ class ByolSystem:
 
     # ---- use ----
 
-    def eval_step(self, state: TrainState, batch: Batch) -> Mapping[str, jax.Array]:
+    def eval_step(self, state: TrainState, batch: Batch, key: jax.Array) -> Mapping[str, jax.Array]:
         """Features and labels."""
+        del key
         face, net = batch["face"], state.nets["net"]
         seen: Any = self.net.apply({"params": net.params, **net.stats}, self.normalise(face["image"]), train=False)
         return {"features": seen.features, "expression": face["expression"]}
@@ -118,20 +120,26 @@ def _copied(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tree[name] for name in COPIED}
 
 
-def build(config, data: DataSpec) -> ByolSystem:
-    """The system of `configs/byol.py`.
+def build(config: Config, data: DataSpec) -> ByolSystem:
+    """The system of a config.
 
     Raises:
-      UsageError: an unknown backbone or norm, or a value out of range.
+      UsageError: a value out of range.
     """
     model = config.model
-    check_choices(config, {"model.backbone": classifier.BACKBONES, "norm": tuple(NORMS)})
     if not 0 <= config.momentum < 1:
         raise UsageError(f"config.momentum: {config.momentum} is not in [0, 1)")
-    fields = {**model.to_dict(), "depths": tuple(model.depths)}
+    total = schedules.total_steps(config.run, data.steps_per_epoch)
     return ByolSystem(
-        net=Byol(**fields, dtype=optim.compute_dtype(config.precision)),
-        tx=optimiser(config, data),
+        net=Byol(
+            model.backbone,
+            model.depths or (),
+            model.width or 0,
+            model.hidden,
+            model.embedding,
+            optimisers.compute_dtype(config.precision),
+        ),
+        tx=optimisers.build(config.optim, total, data.steps_per_epoch),
         data=data,
         momentum=config.momentum,
         norm=config.norm,

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from fer_jax.core.errors import UsageError
+from fer_jax.interop.backbones import ENDINGS, imagenet_backbone, state_dict
 from fer_jax.interop.folders import export_folder, only_file
 from fer_jax.interop.torch_file import save_state_dict
 from fer_jax.interop.torch_names import Renames, export_tree, import_tree
-from fer_jax.systems.classifier import torch as classifier
-from fer_jax.systems.classifier.torch import state_dict
+from fer_jax.systems.byol.config import Config, ModelConfig
 
 EXPORTED = "byol.pth"
 _COPY = "_momentum"  # in the names of the copy's parts
@@ -31,14 +31,14 @@ def torch_names() -> Renames:
     )
 
 
-def read(folder: Path, config: Any, templates: Mapping[str, Any]) -> dict[str, Any]:
+def read(folder: Path, config: Config, templates: Mapping[str, Any]) -> dict[str, Any]:
     """Variables of the online network whose file lies in a folder; the copy starts as it is, as a deep copy does.
 
     Raises:
       UsageError: no file, several, a damaged or refused one (nothing in it is run), or weights that do not fit.
     """
     _check(config.model, f"--weights {folder}")
-    path = only_file(folder, classifier.ENDINGS)
+    path = only_file(folder, ENDINGS)
     online = {name: value for name, value in state_dict(path).items() if _COPY not in name}
     return {"net": import_tree(dict(templates["net"]), online, torch_names(), str(path))}
 
@@ -59,27 +59,18 @@ def write(folder: Path, variables: Mapping[str, Any]) -> list[Path]:
     return [path]
 
 
-def initial(config: Any, templates: Mapping[str, Any] | None) -> dict[str, Any]:
+def initial(config: Config, templates: Mapping[str, Any] | None) -> dict[str, Any]:
     """The backbone out of the file `config.init_from`, a ResNet or DenseNet of torchvision's.
 
     Raises:
-      UsageError: as `fer_jax.systems.classifier.torch.initial` does.
+      UsageError: as `fer_jax.interop.backbones.imagenet_backbone` does.
     """
-    where = f"config.init_from {config.init_from}"
-    if config.model.backbone == "compact" or Path(config.init_from).is_dir():
-        raise UsageError(f"{where}: needed is a file of torchvision's, for a backbone of torchvision's")
-    backbone, names = config.model.backbone, classifier.torch_names(config.model.backbone, "")
-    left_out = ("fc.", "classifier.")
-    tensors = {
-        name: value for name, value in state_dict(Path(config.init_from)).items() if not name.startswith(left_out)
-    }
-    if ("features.conv0.weight" if backbone == "densenet201" else "layer1.0.conv1.weight") not in tensors:
-        raise UsageError(f"{where}: is no {backbone} of torchvision's")
-    if templates is None:
-        return {}
-    template = {name: {"body": templates["net"][name]["backbone"]} for name in ("params", "batch_stats")}
-    found = import_tree(template, tensors, names, where)
-    return {"net": {name: {"backbone": tree["body"]} for name, tree in found.items()}}
+    path, where = Path(str(config.init_from)), f"config.init_from {config.init_from}"
+    template = None
+    if templates is not None:
+        template = {name: templates["net"][name]["backbone"] for name in ("params", "batch_stats")}
+    found = imagenet_backbone(path, config.model.backbone, template, where)
+    return {"net": {name: {"backbone": tree} for name, tree in found.items()}} if found else {}
 
 
 def _copied(name: str) -> str:
@@ -87,7 +78,7 @@ def _copied(name: str) -> str:
     return f"{part}{_COPY}.{rest}"
 
 
-def _check(model: Any, where: str) -> None:
+def _check(model: ModelConfig, where: str) -> None:
     if not model.backbone.startswith("resnet"):
         raise UsageError(
             f"{where}: the reference's file is for a ResNet, and config.model.backbone is {model.backbone}"

@@ -1,7 +1,6 @@
 """Networks that name the expression in a picture: a backbone and a head (reference: `EmotionNet` of the FER2013 study).
 
-Pictures are (B, S, S, C), normalised by the caller. Backbones: torchvision's ResNet-18, ResNet-34 and DenseNet-201, for
-pictures of 224 pixels, and `compact`, for 48 (`fer_jax.nn.compact`).
+Images are (B, S, S, C), normalised by the caller.
 """
 
 from typing import NamedTuple
@@ -11,14 +10,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from fer_jax.nn import compact
-from fer_jax.nn.compact import Compact
-from fer_jax.nn.densenet import DENSENET_201, DenseNet
+from fer_jax.nn.backbones import Backbone
 from fer_jax.nn.layers import Dense
-from fer_jax.nn.resnet import RESNET_18, RESNET_34, ResNet
 
-BACKBONES = ("resnet18", "resnet34", "densenet201", "compact")
-HEADS = ("linear", "mlp")
 _HIDDEN = 128  # of the head that the reference puts on a BYOL backbone
 
 
@@ -34,33 +28,6 @@ class Said(NamedTuple):
     features: jax.Array
     logits: jax.Array
     votes: jax.Array | None
-
-
-class Backbone(nn.Module):
-    """(B, S, S, C) -> features (B, F).
-
-    Attributes:
-      name_of: one of `BACKBONES`.
-      depths: blocks (DenseNet: layers of the blocks) of each stage; () = as published.
-      width: of the first stage (DenseNet: growth); 0 = as published.
-    """
-
-    name_of: str
-    depths: tuple[int, ...] = ()
-    width: int = 0
-    dtype: jnp.dtype | None = None
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b s s c"], *, train: bool) -> Float[Array, "b f"]:
-        if self.name_of == "compact":
-            net = Compact(self.depths or compact.DEPTHS, self.width or compact.WIDTH, self.dtype, name="net")
-            return net(x, train=train)
-        if self.name_of.startswith("resnet"):
-            depths = RESNET_18 if self.name_of == "resnet18" else RESNET_34
-            return ResNet(self.depths or depths, self.width or 64, self.dtype, name="net")(x, train=train)
-        width = self.width or 32
-        maps = DenseNet(self.depths or DENSENET_201, width, 2 * width, dtype=self.dtype, name="net")(x, train=train)
-        return nn.relu(maps).astype(jnp.promote_types(maps.dtype, jnp.float32)).mean((1, 2))
 
 
 class EmotionNet(nn.Module):

@@ -15,31 +15,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fer_jax.core import optimisers as optim
-from fer_jax.core import schedules as schedule
-from fer_jax.core.errors import UsageError, check_choices
+from fer_jax.core import optimisers, schedules
+from fer_jax.core.errors import UsageError
 from fer_jax.core.metrics import classification
-from fer_jax.core.protocols import Batch, DataSpec, Metrics
+from fer_jax.core.protocols import Batch, Metrics, Prediction
+from fer_jax.core.spec import DataSpec
 from fer_jax.core.state import NetState, TrainState
 from fer_jax.losses.classification import cross_entropy, vote_cross_entropy
-from fer_jax.nn.crops import CROPS, crops
+from fer_jax.nn.backbones import normalise
+from fer_jax.nn.crops import crops
 from fer_jax.systems.classifier import networks as models
+from fer_jax.systems.classifier.config import Config
 
-# Mean and deviation of red, green and blue that pictures are normalised by.
-NORMS = {
-    "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),  # as published
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "faces": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
-}
 _ANSWERS = 10  # that FER+ let people give
-
-
-def normalise(image: jax.Array, norm: str) -> jax.Array:
-    """Pictures (B, S, S, C) in [0, 1] by the figures of a name of `NORMS`; grey ones by the means of the colours'."""
-    mean, deviation = (np.asarray(values, np.float32) for values in NORMS[norm])
-    if image.shape[-1] != len(mean):
-        mean, deviation = mean.mean(), deviation.mean()
-    return (image - mean) / deviation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +35,7 @@ class Classifier:
     """The network, its optimiser, and what it learns from.
 
     Attributes:
-      norm: a name of `NORMS`.
+      norm: a name of `fer_jax.nn.backbones.NORMS`.
       label_smoothing: share of the probability that a label leaves to all classes alike.
       votes: weight of the loss of FER+'s votes; 0 = none.
       ema_decay: of the average of the weights; 0 = none.
@@ -112,7 +100,7 @@ class Classifier:
 
     # ---- use ----
 
-    recognises = "face"  # stream whose evaluation view the pictures are seen with
+    recognition_stream = "face"  # stream whose evaluation view the pictures are seen with
 
     def prepare(self, state: TrainState) -> TrainState:
         """Nothing is the same for all pictures."""
@@ -122,13 +110,14 @@ class Classifier:
         """Pictures (B, S, S, C) in [0, 1] -> what the head sees of them, (B, F)."""
         return self.say(state, image).features
 
-    def answer(self, state: TrainState, image: jax.Array) -> Mapping[str, jax.Array]:
-        """Pictures (B, S, S, C) in [0, 1] -> "logits" (B, K), the mean over the parts that `tta` names."""
+    def predict(self, state: TrainState, image: jax.Array) -> Prediction:
+        """Predictions for images (B, S, S, C) in [0, 1], the mean over the parts that `tta` names."""
         logits = [self.say(state, part).logits for part in crops(image, self.tta)]
-        return {"logits": jnp.stack(logits).mean(0)}
+        return Prediction(jnp.stack(logits).mean(0))
 
-    def eval_step(self, state: TrainState, batch: Batch) -> Mapping[str, jax.Array]:
+    def eval_step(self, state: TrainState, batch: Batch, key: jax.Array) -> Mapping[str, jax.Array]:
         """Features and logits, each the mean over the parts that `tta` names, and labels."""
+        del key
         face = batch["face"]
         said = [self.say(state, part) for part in crops(face["image"], self.tta)]
         means = {n: jnp.stack([getattr(one, n) for one in said]).mean(0) for n in ("features", "logits")}
@@ -147,30 +136,6 @@ class Classifier:
         return (batch["face"]["image"],)
 
 
-def optimiser(config: Any, data: DataSpec) -> optax.GradientTransformation:
-    """What `config.optim` says.
-
-    Its rate falls to 0 along half a cosine ("cosine": changing once an epoch as published; "cosine_steps": with every
-    step), by steps of a factor ("step"), or not ("constant").
-
-    Raises:
-      UsageError: an unknown optimiser or schedule, or a value out of range.
-    """
-    rate, epoch = config.optim, max(data.steps_per_epoch, 1)
-    schedules = ("cosine", "cosine_steps", "step", "constant")
-    check_choices(config, {"optim.kind": ("adam", "sgd"), "optim.schedule": schedules})
-    lr: float | optax.Schedule = rate.lr
-    if rate.schedule.startswith("cosine"):
-        every = epoch if rate.schedule == "cosine" else 1
-        total, warm_up = schedule.total_steps(config, epoch), round(rate.warm_up_epochs * epoch)
-        lr = schedule.cosine(rate.lr, total, every=every, warm_up=warm_up)
-    elif rate.schedule == "step":
-        lr = schedule.staircase(rate.lr, rate.decay, rate.decay_epochs * epoch)
-    if rate.kind == "adam":
-        return optim.adam(lr, weight_decay=rate.weight_decay)
-    return optim.sgd(lr, rate.momentum, rate.weight_decay, nesterov=rate.momentum > 0)
-
-
 def only_head(tx: optax.GradientTransformation) -> optax.GradientTransformation:
     """Feature extraction: the backbone's parameters stay (its statistics do not, as in the reference)."""
 
@@ -180,26 +145,32 @@ def only_head(tx: optax.GradientTransformation) -> optax.GradientTransformation:
     return optax.multi_transform({"trained": tx, "frozen": optax.set_to_zero()}, labels)
 
 
-def build(config, data: DataSpec) -> Classifier:
-    """The system of `configs/classifier.py`.
+def build(config: Config, data: DataSpec) -> Classifier:
+    """The system of a config.
 
     Raises:
-      UsageError: an unknown backbone, head, norm or kind of crops, or what the parts of the config refuse.
+      UsageError: a value out of range.
     """
-    model = config.model
-    known = {"model.backbone": models.BACKBONES, "model.head": models.HEADS, "norm": tuple(NORMS), "tta": CROPS}
-    check_choices(config, known)
-    if not 0 <= config.loss.label_smoothing < 1 or config.loss.votes < 0:
+    model, loss = config.model, config.loss
+    if not 0 <= loss.label_smoothing < 1 or loss.votes < 0:
         raise UsageError("config.loss: label_smoothing must be in [0, 1) and votes not below 0")
-    tx = optimiser(config, data)
-    fields = {**model.to_dict(), "depths": tuple(model.depths), "votes": _ANSWERS if config.loss.votes else 0}
+    total = schedules.total_steps(config.run, data.steps_per_epoch)
+    tx = optimisers.build(config.optim, total, data.steps_per_epoch)
     return Classifier(
-        net=models.EmotionNet(len(data.classes["expression"]), **fields, dtype=optim.compute_dtype(config.precision)),
+        net=models.EmotionNet(
+            len(data.classes["expression"]),
+            model.backbone,
+            model.depths or (),
+            model.width or 0,
+            model.head,
+            _ANSWERS if loss.votes else 0,
+            optimisers.compute_dtype(config.precision),
+        ),
         tx=tx if config.fine_tune else only_head(tx),
         data=data,
         norm=config.norm,
-        label_smoothing=config.loss.label_smoothing,
-        votes=config.loss.votes,
-        ema_decay=config.ema_decay,
+        label_smoothing=loss.label_smoothing,
+        votes=loss.votes,
+        ema_decay=config.ema_decay or 0.0,
         tta=config.tta,
     )

@@ -8,33 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from fer_jax.core.config import SystemConfig
 from fer_jax.core.errors import UsageError
+from fer_jax.interop.backbones import ENDINGS, STATE_DICT, imagenet_backbone, state_dict, torch_names
 from fer_jax.interop.folders import export_folder, only_file
-from fer_jax.interop.torch_file import load_state_dict, save_state_dict
-from fer_jax.interop.torch_names import Renames, export_tree, import_tree
+from fer_jax.interop.torch_file import save_state_dict
+from fer_jax.interop.torch_names import export_tree, import_tree
+from fer_jax.systems.classifier.config import Config, ModelConfig
 
-ENDINGS = (".pth", ".pt", ".pkl", ".tar")
 EXPORTED = "classifier.pth"
-SHIPPED = "shipped"  # init_from: the model in the package
-_STATE_DICT = "net"
-_PREFIX = "nn_model."  # of the reference's names; torchvision's have none
 
 
-def torch_names(backbone: str, prefix: str = _PREFIX) -> Renames:
-    """Names here -> PyTorch names (see fer_jax.interop.torch_names)."""
-    dense = backbone.startswith("densenet")
-    return (
-        (r"^(params|batch_stats)(\.|$)", ""),
-        (r"^body\.net\.", f"{prefix}features." if dense else prefix),
-        (r"^head\.linear$", f"{prefix}classifier" if dense else f"{prefix}fc"),
-        (r"\blayer(\d)_(\d+)", r"layer\1.\2"),
-        (r"\bdownsample_(\d)", r"downsample.\1"),
-    )
-
-
-def read(folder: Path, config: Any, templates: Mapping[str, Any]) -> dict[str, Any]:
+def read(folder: Path, config: Config, templates: Mapping[str, Any]) -> dict[str, Any]:
     """Variables of the network whose file lies in a folder.
 
     Args:
@@ -70,15 +55,12 @@ def write(folder: Path, variables: Mapping[str, Any]) -> list[Path]:
         raise UsageError(f"--export {folder}: the reference has no network like this one")
     path = export_folder(folder) / EXPORTED
     backbone = "densenet201" if "denseblock1" in net else "resnet18"
-    save_state_dict(path, export_tree(dict(tree), torch_names(backbone)), under=_STATE_DICT)
+    save_state_dict(path, export_tree(dict(tree), torch_names(backbone)), under=STATE_DICT)
     return [path]
 
 
-def initial(config: Any, templates: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The backbone out of `config.init_from`.
-
-    That is a file of torchvision's, the workdir of a BYOL run, a file of `fer_jax.cli.pack`, or `SHIPPED` for the
-    model that the package holds.
+def initial(config: Config, templates: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The backbone out of the file `config.init_from`, one of torchvision's.
 
     Args:
       config: of the system.
@@ -87,84 +69,43 @@ def initial(config: Any, templates: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises:
       UsageError: it is missing, damaged, refused or of another backbone than the config's network.
     """
-    path, where = Path(config.init_from), f"config.init_from {config.init_from}"
-    if path.is_dir():
-        return _of_byol(path, config, where)
-    if path.suffix == ".npz" or config.init_from == SHIPPED:
-        return _of_packed(path, config, where)
-    backbone = _known(config.model, where)
-    tensors = {name: value for name, value in state_dict(path).items() if not name.startswith(("fc.", "classifier."))}
-    dense = backbone.startswith("densenet")
-    if ("features.conv0.weight" if dense else "layer1.0.conv1.weight") not in tensors:
-        raise UsageError(f"{where}: is no {backbone} of torchvision's; needed is e.g. {backbone}-….pth of ImageNet")
-    if templates is None:
-        return {}
-    template = {name: {"body": templates["net"][name]["body"]} for name in ("params", "batch_stats")}
-    return {"net": import_tree(template, tensors, torch_names(backbone, ""), where)}
+    path, where = Path(str(config.init_from)), f"config.init_from {config.init_from}"
+    template = None
+    if templates is not None:
+        template = {name: templates["net"][name]["body"] for name in ("params", "batch_stats")}
+    found = imagenet_backbone(path, _known(config.model, where), template, where)
+    return {"net": {name: {"body": tree} for name, tree in found.items()}} if found else {}
 
 
-def _of_byol(folder: Path, config: Any, where: str) -> dict[str, Any]:
-    """The online backbone of a BYOL workdir."""
-    from fer_jax.cli.common import open_workdir, read_config  # a workdir is opened in one way only
+def from_run(config: Config, other: SystemConfig, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The backbone of another run, of BYOL or a classifier. A classifier's head stays behind: classes may differ.
 
-    other = read_config(folder)
-    if other.system != "byol":
-        raise UsageError(f"{where}: a run of {other.system}; needed is one of byol, or what fer_jax.cli.pack writes")
-    _same_backbone(other, config, where)
-    net = open_workdir(folder, step=None).state.nets["net"]
-    return {
-        "net": {
-            "params": {"body": net.params["backbone"]},
-            "batch_stats": {"body": net.stats["batch_stats"]["backbone"]},
-        }
-    }
+    Args:
+      config: of the system.
+      other: of the run.
+      variables: network -> its variables.
 
-
-def _of_packed(path: Path, config: Any, where: str) -> dict[str, Any]:
-    """The backbone of a packed classifier. Its head stays behind, as others' do: the new run may have other classes."""
-    from fer_jax.cli.common import PRETRAINED, open_pretrained
-
-    other = open_pretrained(PRETRAINED if config.init_from == SHIPPED else path)
-    if other.config.system != "classifier":
-        raise UsageError(f"{where}: weights of {other.config.system}; needed are a classifier's")
-    _same_backbone(other.config, config, where)
-    net = other.state.nets["net"]
-    return {
-        "net": {
-            "params": {"body": net.params["body"]},
-            "batch_stats": {"body": net.stats["batch_stats"]["body"]},
-        }
-    }
-
-
-def _same_backbone(other: Any, config: Any, where: str) -> None:
-    """Refuses weights of another run whose backbone, or what it saw, is not that of the config."""
+    Raises:
+      UsageError: a run of another system, or of another backbone than the config's network.
+    """
+    where = f"config.init_from {config.init_from}"
+    part = {"byol": "backbone", "classifier": "body"}.get(other.system)
+    if part is None:
+        raise UsageError(f"{where}: a run of {other.system}; needed is one of byol, or a packed classifier")
+    theirs: Any = other
     for field in ("backbone", "depths", "width"):
-        have, want = other.model[field], config.model[field]
-        if tuple([have] if isinstance(have, str | int) else have) != tuple(
-            [want] if isinstance(want, str | int) else want
-        ):
+        have, want = getattr(theirs.model, field), getattr(config.model, field)
+        if have != want:
             raise UsageError(f"{where}: another network; give --config.model.{field}={have} (it is {want})")
-    if (other.data.channels, other.norm) != (config.data.channels, config.norm):
-        raise UsageError(f"{where}: saw pictures of {other.data.channels} channels normalised by {other.norm!r}")
+    if (other.data.channels, theirs.norm) != (config.data.channels, config.norm):
+        raise UsageError(f"{where}: saw pictures of {other.data.channels} channels normalised by {theirs.norm!r}")
+    net = variables["net"]
+    return {"net": {name: {"body": net[name][part]} for name in ("params", "batch_stats")}}
 
 
-def _known(model: Any, where: str) -> str:
+def _known(model: ModelConfig, where: str) -> str:
     if model.backbone == "compact" or model.head != "linear":
         raise UsageError(
             f"{where}: there are no such files for --config.model.backbone={model.backbone} with this head"
         )
     return model.backbone
-
-
-def state_dict(path: Path) -> dict[str, np.ndarray]:
-    """A file's state dict, bare or in a checkpoint.
-
-    Raises:
-      UsageError: it is missing, damaged, refused or holds no tensors.
-    """
-    content = load_state_dict(path)
-    tensors = content.get(_STATE_DICT, content)
-    if not isinstance(tensors, dict) or not all(isinstance(value, np.ndarray) for value in tensors.values()):
-        raise UsageError(f"{path}: no state dict; needed are tensors by name, bare or as {_STATE_DICT!r}")
-    return tensors

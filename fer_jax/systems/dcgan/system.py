@@ -18,14 +18,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fer_jax.core import optimisers as optim
-from fer_jax.core.errors import UsageError, check_choices
-from fer_jax.core.protocols import Batch, DataSpec, Metrics
+from fer_jax.core import optimisers
+from fer_jax.core.errors import UsageError
+from fer_jax.core.protocols import Batch, Metrics
+from fer_jax.core.spec import DataSpec
 from fer_jax.core.state import NetState, TrainState
 from fer_jax.losses.adversarial import binary_cross_entropy
-from fer_jax.nn.diff_augment import KINDS, augment
+from fer_jax.nn.diff_augment import augment
 from fer_jax.nn.layers import BatchNorm
 from fer_jax.systems.dcgan import networks as models
+from fer_jax.systems.dcgan.config import Config
 
 _REFERENCE = 128  # vectors whose statistics stand for those of all
 _SHEET = 8  # columns of a sample sheet that is not by class
@@ -50,7 +52,7 @@ class Dcgan:
     Attributes:
       latent: numbers in z.
       tx: of "gen" and "disc".
-      augment: names of diff_augment.KINDS.
+      augment: names of `fer_jax.nn.diff_augment.KINDS`.
       ema_decay: above 0, a moving average of the generator draws samples.
     """
 
@@ -154,7 +156,7 @@ class Dcgan:
 
     # ---- use ----
 
-    generates = "face"  # stream whose pictures are imitated
+    sampling_stream = "face"  # stream whose pictures are imitated
 
     def draw_pictures(self, state: TrainState, z: jax.Array, labels: jax.Array) -> jax.Array:
         """Pictures (N, S, S, C) in [0, 1] of vectors (N, Z) and classes (N,), which networks without class ignore.
@@ -183,13 +185,13 @@ class Dcgan:
             labels = jax.random.randint(label_key, (count,), 0, max(len(self.classes), 1))
         return self.draw_pictures(state, jax.random.normal(z_key, (count, self.latent)), labels)
 
-    def eval_step(self, state: TrainState, batch: Batch) -> Mapping[str, jax.Array]:
+    def eval_step(self, state: TrainState, batch: Batch, key: jax.Array) -> Mapping[str, jax.Array]:
         """How real the discriminator finds pictures, and fakes of the same classes from the same vectors each time.
 
         With running statistics; and the step, the one figure of a GAN's own that says which checkpoint to keep.
         """
         image, labels, disc = batch["face"]["image"], self._labels(batch), state.nets["disc"]
-        z = jax.random.normal(jax.random.key(0), (len(image), self.latent))
+        z = jax.random.normal(key, (len(image), self.latent))
         fake = self.draw_pictures(state, z, labels)
         variables = {"params": disc.params, **disc.stats}
 
@@ -231,34 +233,32 @@ class Dcgan:
         return tuple(jnp.unstack(drawn.reshape(rows, columns, *drawn.shape[1:]), axis=1))
 
 
-def build(config, data: DataSpec) -> Dcgan:
-    """The system of `configs/dcgan.py`.
+def build(config: Config, data: DataSpec) -> Dcgan:
+    """The system of a config.
 
     Raises:
-      UsageError: a picture size or a name that there is not, or a batch too small for its statistics.
+      UsageError: a picture size that there is not, or a batch too small for its statistics.
     """
-    model, optimiser = config.model, config.optim
+    model, optim = config.model, config.optim
     if data.image_size < models.UNIT or data.image_size % models.UNIT:
         raise UsageError(f"config.data.image_size: {data.image_size} is no multiple of {models.UNIT}")
     if config.data.batch_size < 2:
         raise UsageError(
             f"config.data.batch_size: {config.data.batch_size} is too few: the statistics of a batch need 2 pictures"
         )
-    check_choices(config, {"model.norm": models.NORMS})
-    if unknown := [kind for kind in config.augment if kind not in KINDS]:
-        raise UsageError(f"config.augment: {unknown[0]!r} is not one of {', '.join(KINDS)}")
     if model.conditional and "expression" not in data.classes:
         raise UsageError(
             "config.model.conditional: the data set has no expressions; name one that has, or set it False"
         )
-    dtype = optim.compute_dtype(config.precision)
+    dtype = optimisers.compute_dtype(config.precision)
     classes = len(data.classes["expression"]) if model.conditional else 0
+    rates = {"gen": optim.gen_lr, "disc": optim.disc_lr}
     return Dcgan(
         gen=models.Generator(data.image_size, data.channels, model.width, classes, model.embedding, dtype),
         disc=models.Discriminator(model.width, classes, model.norm, dtype),
         latent=model.latent,
-        tx={n: optim.adam(optimiser[f"{n}_lr"] or optimiser.lr, optimiser.b1, optimiser.b2) for n in ("gen", "disc")},
+        tx={name: optimisers.adam(rate or optim.lr, optim.b1, optim.b2) for name, rate in rates.items()},
         data=data,
-        augment=tuple(config.augment),
-        ema_decay=config.ema_decay,
+        augment=config.augment,
+        ema_decay=config.ema_decay or 0.0,
     )

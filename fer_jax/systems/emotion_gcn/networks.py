@@ -15,13 +15,11 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
+from fer_jax.core.protocols import Prediction
 from fer_jax.nn import bregnext
 from fer_jax.nn.bregnext import BREGNEXT_50, BRegNext
 from fer_jax.nn.densenet import DENSENET_121, DenseNet
 from fer_jax.nn.layers import Dense, global_max, torch_uniform
-
-BACKBONES = ("densenet", "bregnext")
-KINDS = ("single_task", "multi_task", "emotion_gcn")
 
 # Tensors of the reference's state dicts that no network uses.
 UNUSED_TENSORS = ("model._fc0.weight", "model._fc0.bias")
@@ -60,13 +58,6 @@ class Graph(NamedTuple):
     nodes: jax.Array | np.ndarray
 
 
-class Prediction(NamedTuple):
-    """Class logits (B, K), and valence and arousal (B, 2), None where the network has none."""
-
-    logits: jax.Array
-    va: jax.Array | None
-
-
 def normalise(adjacency: Float[Array, "n n"]) -> Float[Array, "n n"]:
     """D^-1/2 A^T D^-1/2 with D the row sums, in float32 as the reference.
 
@@ -93,8 +84,8 @@ class EmotionNet(nn.Module):
 
     Attributes:
       classes: number of expressions, K.
-      kind: one of `KINDS`.
-      backbone: one of `BACKBONES`.
+      kind: "single_task", "multi_task" or "emotion_gcn".
+      backbone: "densenet" or "bregnext".
       depths: layers of the blocks of the backbone; () = as published.
       width: DenseNet's growth (its first convolution has twice as many maps), or BReG-NeXt's first width.
       hidden: width of the graph network between its two layers.
@@ -147,7 +138,8 @@ class EmotionNet(nn.Module):
         pooled = self.pool(self.features(x, train=train))
         if self.kind == "emotion_gcn":
             if classifier is None:
-                assert graph is not None, "the graph head needs its graph"
+                if graph is None:
+                    raise ValueError("EmotionNet: the graph head needs its graph")
                 classifier = self.classifier(graph)
             scores = pooled @ classifier.T
             return Prediction(scores[:, : self.classes], scores[:, self.classes :])

@@ -15,22 +15,23 @@ import numpy as np
 import optax
 from absl import logging
 
-from fer_jax.core import optimisers as optim
-from fer_jax.core import schedules as schedule
-from fer_jax.core.errors import UsageError, check_choices
+from fer_jax.core import optimisers, schedules
+from fer_jax.core.errors import UsageError
 from fer_jax.core.labels import VALENCE_AROUSAL, expression_name
 from fer_jax.core.metrics import agreement, classification
-from fer_jax.core.protocols import Batch, DataSpec, Metrics
+from fer_jax.core.protocols import Batch, Metrics, Prediction
+from fer_jax.core.spec import DataSpec
 from fer_jax.core.state import NetState, TrainState
 from fer_jax.losses.agreement import ccc_loss
 from fer_jax.losses.classification import cross_entropy
+from fer_jax.nn.backbones import normalise
 from fer_jax.nn.bregnext import BREGNEXT_50
 from fer_jax.nn.densenet import DENSENET_121
 from fer_jax.systems.emotion_gcn import correlation, glove
 from fer_jax.systems.emotion_gcn import graph as graphs
 from fer_jax.systems.emotion_gcn import networks as models
+from fer_jax.systems.emotion_gcn.config import Config, GraphConfig
 
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's red, green and blue
 _CLASSIFIER = "classifier"  # in the state's `extra`, see EmotionGcn.prepare
 
 
@@ -67,19 +68,12 @@ class EmotionGcn:
 
     # ---- network ----
 
-    def normalise(self, image: jax.Array) -> jax.Array:
-        """Pictures (B, S, S, C) in [0, 1] -> the network's input. Grey ones with the mean of the colours' figures."""
-        mean, deviation = (np.asarray(values, np.float32) for values in (_MEAN, _DEVIATION))
-        if image.shape[-1] != len(mean):
-            mean, deviation = mean.mean(), deviation.mean()
-        return (image - mean) / deviation
-
-    def predict(self, state: TrainState, image: jax.Array) -> models.Prediction:
+    def predict(self, state: TrainState, image: jax.Array) -> Prediction:
         """Pictures (B, S, S, C) in [0, 1] -> logits (B, K) and valence/arousal (B, 2), with the running statistics."""
         net = state.nets["net"]
         prediction: Any = self.net.apply(
             {"params": net.averaged, "batch_stats": net.stats["batch_stats"]},
-            self.normalise(image),
+            normalise(image, "imagenet"),
             _graph(net.stats),
             train=False,
             classifier=state.extra.get(_CLASSIFIER),
@@ -96,13 +90,13 @@ class EmotionGcn:
 
     # ---- loss and update ----
 
-    def terms(self, prediction: models.Prediction, expression: jax.Array, va: jax.Array) -> dict[str, jax.Array]:
+    def terms(self, prediction: Prediction, expression: jax.Array, va: jax.Array) -> dict[str, jax.Array]:
         """Loss terms by name, for labels (B,) and (B, 2), and their weighted sum as "total"."""
         weights = jnp.asarray(self.class_weights, jnp.float32) if self.class_weights else None
         terms = {"expression": cross_entropy(prediction.logits, expression, weights)}
         total = terms["expression"]
-        if prediction.va is not None:
-            terms["va"] = ccc_loss(prediction.va, va, mixed=self.mixed_ccc)
+        if prediction.valence_arousal is not None:
+            terms["va"] = ccc_loss(prediction.valence_arousal, va, mixed=self.mixed_ccc)
             total = total + self.lambda_multi * terms["va"]
         return terms | {"total": total}
 
@@ -124,7 +118,7 @@ class EmotionGcn:
         del key, phase
         net, face = state.nets["net"], batch["face"]
         grads, (terms, prediction, stats) = jax.grad(self.loss, has_aux=True)(
-            net.params, net.stats, self.normalise(face["image"]), face["expression"], _va(face)
+            net.params, net.stats, normalise(face["image"], "imagenet"), face["expression"], _va(face)
         )
         right = prediction.logits.argmax(-1) == face["expression"]
         metrics = {f"loss/{name}": value for name, value in terms.items()} | {"accuracy": right.mean()}
@@ -133,19 +127,17 @@ class EmotionGcn:
 
     # ---- use ----
 
-    recognises = "face"  # stream whose evaluation view the pictures are seen with
+    recognition_stream = "face"  # stream whose evaluation view the pictures are seen with
 
-    def answer(self, state: TrainState, image: jax.Array) -> Mapping[str, jax.Array]:
-        """Of pictures (B, S, S, C) in [0, 1]: "logits" (B, K), and "va" (B, 2) where the network predicts them."""
-        prediction = self.predict(state, image)
-        return {name: value for name, value in prediction._asdict().items() if value is not None}
-
-    def eval_step(self, state: TrainState, batch: Batch) -> Mapping[str, jax.Array]:
+    def eval_step(self, state: TrainState, batch: Batch, key: jax.Array) -> Mapping[str, jax.Array]:
         """Logits, and predicted and true valence and arousal where the network predicts them."""
+        del key
         face = batch["face"]
         prediction = self.predict(state, face["image"])
         outputs = {"logits": prediction.logits, "expression": face["expression"]}
-        return outputs if prediction.va is None else {**outputs, "va": prediction.va, "true_va": _va(face)}
+        if prediction.valence_arousal is not None:
+            outputs |= {"va": prediction.valence_arousal, "true_va": _va(face)}
+        return outputs
 
     def score(self, outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Figures of the classes, of valence and of arousal, and the mean of the latter two ("mean").
@@ -157,9 +149,7 @@ class EmotionGcn:
         if self.words:
             figures["expression"]["word_vectors"] = self.words
         if "va" in outputs:
-            each = {
-                n: agreement(outputs["va"][:, i], outputs["true_va"][:, i]) for i, n in enumerate(VALENCE_AROUSAL)
-            }
+            each = {n: agreement(outputs["va"][:, i], outputs["true_va"][:, i]) for i, n in enumerate(VALENCE_AROUSAL)}
             first, second = each.values()
             figures |= each
             figures["mean"] = {name: (value + second[name]) / 2 for name, value in first.items() if name != "examples"}
@@ -200,12 +190,12 @@ def inverse_frequency(counts: Mapping[str, int], classes: Sequence[str]) -> tupl
     return tuple(min(own) / count for count in own)
 
 
-def make_graph(config: Any, classes: Sequence[str]) -> tuple[models.Graph, str]:
+def make_graph(config: GraphConfig, classes: Sequence[str]) -> tuple[models.Graph, str]:
     """The constants of the graph head for a data set's classes, and a name for the word vectors.
 
     Args:
-      config: `correlation`, a file of `correlation` ("" = AffectNet's, embedded); `glove`, a file of
-        word vectors ("" = a stand-in of `width` numbers drawn from `seed`).
+      config: `correlation`, a file of `correlation` (None: AffectNet's, embedded); `glove`, a file of
+        word vectors (None: a stand-in of `width` numbers drawn from `seed`).
       classes: in the data set's order.
 
     Raises:
@@ -225,35 +215,36 @@ def make_graph(config: Any, classes: Sequence[str]) -> tuple[models.Graph, str]:
     return models.Graph(graphs.adjacency(matrix).astype(np.float32), nodes), name
 
 
-def build(config, data: DataSpec) -> EmotionGcn:
-    """The system of `configs/emotion_gcn.py`.
+def build(config: Config, data: DataSpec) -> EmotionGcn:
+    """The system of a config.
 
     Raises:
-      UsageError: an unknown kind or backbone, or what the parts of the config refuse.
+      UsageError: images that the backbone cannot take, or what the parts of the config refuse.
     """
-    model, classes = config.model, data.classes["expression"]
-    known = {"model.kind": models.KINDS, "model.backbone": models.BACKBONES, "loss.ccc": ("mixed", "standard")}
-    check_choices(config, known)
-    depths, size = tuple(model.depths), data.image_size
+    model, classes, rate = config.model, data.classes["expression"], config.optim
+    depths, size = model.depths or (), data.image_size
     if model.backbone == "bregnext" and size % (multiple := 2 ** (len(depths or BREGNEXT_50) - 1)):
         # Its skip cannot halve odd sides.
         raise UsageError(f"config.data.image_size: bregnext needs a multiple of {multiple}, got {size}")
     if model.backbone == "densenet" and size < (least := 2 ** (len(depths or DENSENET_121) + 1)):
         raise UsageError(f"config.data.image_size: densenet of these depths needs {least} or more, got {size}")
     graph, words = make_graph(config.graph, classes) if model.kind == "emotion_gcn" else (None, "")
-    fields = {**model.to_dict(), "depths": depths}
-    rate = config.optim
+    steps = max(rate.decay_epochs * data.steps_per_epoch, 1)
     return EmotionGcn(
-        net=models.EmotionNet(len(classes), **fields, dtype=optim.compute_dtype(config.precision)),
-        tx=optim.sgd(
-            schedule.staircase(rate.lr, rate.decay, max(rate.decay_epochs * data.steps_per_epoch, 1)),
-            rate.momentum,
-            rate.weight_decay,
+        net=models.EmotionNet(
+            len(classes),
+            model.kind,
+            model.backbone,
+            depths,
+            model.width,
+            model.hidden,
+            optimisers.compute_dtype(config.precision),
         ),
+        tx=optimisers.sgd(schedules.staircase(rate.lr, rate.decay, steps), rate.momentum, rate.weight_decay),
         data=data,
         graph=graph,
         words=words,
         lambda_multi=config.loss.lambda_multi,
         mixed_ccc=config.loss.ccc == "mixed",
-        class_weights=inverse_frequency(config.loss.class_counts.to_dict(), classes),
+        class_weights=inverse_frequency(config.loss.class_counts or {}, classes),
     )

@@ -18,6 +18,7 @@ from fer_jax.interop.torch_file import load_state_dict, save_state_dict
 from fer_jax.interop.torch_names import export_tree, import_tree, torch_name
 from fer_jax.nn.bregnext import BREGNEXT_50
 from fer_jax.nn.densenet import DENSENET_121
+from fer_jax.systems.emotion_gcn.config import Config
 from fer_jax.systems.emotion_gcn.networks import UNUSED_TENSORS, torch_names
 
 ENDINGS = ("", ".pt", ".pth", ".pkl", ".tar")
@@ -32,7 +33,7 @@ _LAYERS = {
 _OLD_NAME = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\.\w+)$")
 
 
-def read(folder: Path, config: Any, templates: Mapping[str, Any]) -> dict[str, Any]:
+def read(folder: Path, config: Config, templates: Mapping[str, Any]) -> dict[str, Any]:
     """Variables of the network whose file lies in a folder.
 
     Args:
@@ -82,7 +83,7 @@ def write(folder: Path, variables: Mapping[str, Any]) -> list[Path]:
     return [path]
 
 
-def initial(config: Any, templates: Mapping[str, Any] | None) -> dict[str, Any]:
+def initial(config: Config, templates: Mapping[str, Any] | None) -> dict[str, Any]:
     """The backbone out of the file `config.init_from`, a DenseNet of torchvision's; its classifier is left out.
 
     Args:
@@ -92,7 +93,7 @@ def initial(config: Any, templates: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises:
       UsageError: the file is missing, damaged, refused or no DenseNet, or the config's network has another backbone.
     """
-    path, where = Path(config.init_from), f"config.init_from {config.init_from}"
+    path, where = Path(str(config.init_from)), f"config.init_from {config.init_from}"
     if config.model.backbone != "densenet":
         raise UsageError(
             f"{where}: is for a DenseNet, and --config.model.backbone is {config.model.backbone}; leave init_from empty"
@@ -118,7 +119,7 @@ def _tensors(path: Path) -> dict[str, np.ndarray]:
     return tensors
 
 
-def _disagreements(tensors: Mapping[str, np.ndarray], config: Any, template: Mapping[str, Any]) -> Iterator[str]:
+def _disagreements(tensors: Mapping[str, np.ndarray], config: Config, template: Mapping[str, Any]) -> Iterator[str]:
     """What to change in the config so that it fits the weights; sizes that cannot be told are left to the import."""
     kind = "single_task"
     if "gc1.weight" in tensors:
@@ -128,8 +129,8 @@ def _disagreements(tensors: Mapping[str, np.ndarray], config: Any, template: Map
     dense = any(_LAYERS["densenet"].search(name) for name in tensors)
     backbone = "densenet" if dense else "bregnext"
     for field, value in (("kind", kind), ("backbone", backbone)):
-        if config.model[field] != value:
-            yield f"give --config.model.{field}={value} (it is {config.model[field]})"
+        if (have := getattr(config.model, field)) != value:
+            yield f"give --config.model.{field}={value} (it is {have})"
     yield from _sizes(tensors, config, backbone, kind)
     if kind == config.model.kind == "emotion_gcn":
         words, width = _shape(tensors, "gc1.weight", 2)[0], template["graph"]["nodes"].shape[1]
@@ -137,11 +138,11 @@ def _disagreements(tensors: Mapping[str, np.ndarray], config: Any, template: Map
             yield f"give --config.graph.glove with vectors of {words} numbers (they have {width})"
     head = "A" if kind == "emotion_gcn" else torch_name("params.category.linear.kernel", torch_names(backbone, kind))
     know = _shape(tensors, head, 2)[0] - 2 * (kind == "emotion_gcn")
-    if kind == config.model.kind and know > 0 and know != (have := _classes(template)):
-        yield f"it knows {know} classes, the data set of this config has {have}: name one with as many"
+    if kind == config.model.kind and know > 0 and know != (known := _classes(template)):
+        yield f"it knows {know} classes, the data set of this config has {known}: name one with as many"
 
 
-def _sizes(tensors: Mapping[str, np.ndarray], config: Any, backbone: str, kind: str) -> Iterator[str]:
+def _sizes(tensors: Mapping[str, np.ndarray], config: Config, backbone: str, kind: str) -> Iterator[str]:
     """Of what does not depend on the data set."""
     model, published = config.model, DENSENET_121 if backbone == "densenet" else BREGNEXT_50
     maps, channels, *_ = _shape(tensors, torch_name("params.features.conv0.kernel", torch_names(backbone, kind)), 4)
@@ -149,7 +150,7 @@ def _sizes(tensors: Mapping[str, np.ndarray], config: Any, backbone: str, kind: 
         "data.channels": (channels, config.data.channels),
         "model.width": (maps // 2 if backbone == "densenet" else maps, model.width),
         "model.hidden": (_shape(tensors, "gc1.weight", 2)[1], model.hidden),
-        "model.depths": (_depths(tensors, backbone), tuple(model.depths) or published),
+        "model.depths": (_depths(tensors, backbone), model.depths or published),
     }
     for field, (value, have) in wanted.items():
         if value and value != have:

@@ -30,7 +30,7 @@ class Judgement(NamedTuple):
     identity: jax.Array
 
 
-class FaceJudge(nn.Module):
+class FaceEvaluatorNet(nn.Module):
     """(B, S, S, C) -> `Judgement`.
 
     Attributes:

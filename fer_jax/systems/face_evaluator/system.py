@@ -18,33 +18,26 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fer_jax.core import optimisers as optim
+from fer_jax.core import optimisers
 from fer_jax.core.labels import AU_NAMES, AU_NUMBERS
 from fer_jax.core.metrics import agreement, classification, verification
-from fer_jax.core.protocols import Batch, DataSpec, Metrics, interleave
+from fer_jax.core.protocols import Batch, Metrics, Prediction, interleave
+from fer_jax.core.spec import DataSpec
 from fer_jax.core.state import NetState, TrainState
 from fer_jax.losses.classification import cross_entropy
-from fer_jax.systems.face_evaluator.networks import FaceJudge, Gallery, Judgement
+from fer_jax.systems.face_evaluator.config import Config, LossConfig
+from fer_jax.systems.face_evaluator.networks import FaceEvaluatorNet, Gallery, Judgement
 
 
 @dataclasses.dataclass(frozen=True)
-class LossWeights:
-    """Weights of the three tasks."""
-
-    aus: float = 4.0  # mean over the units, most of which are absent: small beside the other two
-    expression: float = 0.5
-    identity: float = 0.5
-
-
-@dataclasses.dataclass(frozen=True)
-class FaceJudgeSystem:
+class FaceEvaluatorSystem:
     """The network, the gallery of the people it is trained on, and how both are updated together."""
 
-    net: FaceJudge
+    net: FaceEvaluatorNet
     gallery: Gallery
     tx: optax.GradientTransformation
     data: DataSpec
-    weights: LossWeights = LossWeights()
+    weights: LossConfig = LossConfig()
     ema_decay: float = 0.0
 
     def init(self, key: jax.Array) -> TrainState:
@@ -104,18 +97,19 @@ class FaceJudgeSystem:
 
     # ---- use ----
 
-    recognises = "face"  # stream whose evaluation view the pictures are seen with
+    recognition_stream = "face"  # stream whose evaluation view the pictures are seen with
 
     def prepare(self, state: TrainState) -> TrainState:
         """Nothing is the same for all pictures."""
         return state
 
-    def answer(self, state: TrainState, image: jax.Array) -> Mapping[str, jax.Array]:
-        """Pictures (B, S, S, C) in [0, 1] -> "logits" (B, K)."""
-        return {"logits": self.judge(state, image).logits}
+    def predict(self, state: TrainState, image: jax.Array) -> Prediction:
+        """Predictions for images (B, S, S, C) in [0, 1]."""
+        return Prediction(self.judge(state, image).logits)
 
-    def eval_step(self, state: TrainState, batch: Batch) -> Mapping[str, jax.Array]:
-        """What the network says, and what is so."""
+    def eval_step(self, state: TrainState, batch: Batch, key: jax.Array) -> Mapping[str, jax.Array]:
+        """Outputs of the network beside the labels."""
+        del key
         face = batch["face"]
         said = self.judge(state, face["image"])
         true = {f"true_{name}": face[name] for name in ("aus", "expression", "identity")}
@@ -145,15 +139,21 @@ class FaceJudgeSystem:
         return (batch["face"]["image"],)
 
 
-def build(config, data: DataSpec) -> FaceJudgeSystem:
-    """The system of `configs/face_evaluator.py`."""
-    dtype, rate = optim.compute_dtype(config.precision), config.optim
-    model = {**config.model.to_dict(), "depths": tuple(config.model.depths)}
-    return FaceJudgeSystem(
-        net=FaceJudge(len(AU_NUMBERS), len(data.classes["expression"]), **model, dtype=dtype),
+def build(config: Config, data: DataSpec) -> FaceEvaluatorSystem:
+    """The system of a config."""
+    model, rate = config.model, config.optim
+    return FaceEvaluatorSystem(
+        net=FaceEvaluatorNet(
+            len(AU_NUMBERS),
+            len(data.classes["expression"]),
+            model.embedding,
+            model.depths,
+            model.width,
+            optimisers.compute_dtype(config.precision),
+        ),
         gallery=Gallery(config.people),
-        tx=optim.adam(rate.lr, first_lr=rate.first_lr, first_steps=rate.first_steps),
+        tx=optimisers.adam(rate.lr, first_lr=rate.first_lr, first_steps=rate.first_steps),
         data=data,
-        weights=LossWeights(**config.loss.to_dict()),
-        ema_decay=config.ema_decay,
+        weights=config.loss,
+        ema_decay=config.ema_decay or 0.0,
     )

@@ -6,7 +6,6 @@ their use, so that a step can be run on given ones. Points are (B, D), classes (
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -19,26 +18,6 @@ from fer_jax.losses.reconstruction import l2
 DISC, GEN, REC = range(3)  # passes through the generator: of its critic's step, of its own, and back again
 SHOWN_STRENGTH = 0.9  # of the linear space, for pictures of a class
 STRONG = 0.2  # strengths of other classes than neutral begin here
-
-
-@dataclasses.dataclass(frozen=True)
-class LossWeights:
-    """Weights of the terms (spec, sections 6 and 7); terms without one, the adversarial ones, weigh 1."""
-
-    cls: float = 1.0  # both networks'; the reference's README has 2 for the Gaussian space
-    penalty: float = 10.0
-    disc_points: float = 1.0  # lambda_d_info, lambda_expr
-    disc_sources: float = 0.0  # ours: the class of a fake's source must still be seen in it
-    rec: float = 10.0
-    strength: float = 1.0  # linear
-    gen_points: float = 1.0  # linear: lambda_g_info
-    prediction: float = 0.5  # Gaussian
-    gen_smooth: float = 0.0  # ours: total variation of what is changed
-
-    def total(self, net: str, terms: Mapping[str, jax.Array]) -> jax.Array:
-        """Weighted sum of the terms of `net`."""
-        weights = dataclasses.asdict(self)
-        return sum(weights.get(f"{net}_{name}", weights.get(name, 1.0)) * term for name, term in terms.items())  # type: ignore[return-value]
 
 
 def directions(key: jax.Array, count: int, dimensions: int, *, octant: bool = False) -> jax.Array:

@@ -20,24 +20,24 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fer_jax.core import optimisers as optim
-from fer_jax.core import schedules as schedule
-from fer_jax.core.errors import UsageError, check_choices
+from fer_jax.core import optimisers, schedules
+from fer_jax.core.errors import UsageError
 from fer_jax.core.labels import expression_name
 from fer_jax.core.metrics import classification
-from fer_jax.core.protocols import Batch, DataSpec, Metrics
+from fer_jax.core.protocols import Batch, Metrics
+from fer_jax.core.spec import DataSpec
 from fer_jax.core.state import NetState, TrainState
 from fer_jax.losses.adversarial import ADVERSARIAL, gradient_penalty, r1_penalty
 from fer_jax.losses.classification import cross_entropy
 from fer_jax.losses.reconstruction import l1, l2, total_variation
+from fer_jax.losses.weighting import weighted_sum
 from fer_jax.nn.diff_augment import through_noise
 from fer_jax.systems.ganmut import networks as models
-from fer_jax.systems.ganmut.losses import DISC, GEN, GaussianRules, LinearRules, LossWeights
+from fer_jax.systems.ganmut.config import Config, LossConfig
+from fer_jax.systems.ganmut.losses import DISC, GEN, GaussianRules, LinearRules
 from fer_jax.systems.ganmut.networks import Judgement
 
 ORDER = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")  # AffectNet's
-PENALTIES = ("gp", "r1", "none")
-CYCLES = ("approximate", "original")
 # The discriminator's loss of a real patch; a fake one's is that of its negative.
 _REAL = {"wasserstein_gp": lambda value: -value, "non_saturating": lambda value: jax.nn.softplus(-value)}
 
@@ -67,7 +67,7 @@ class Ganmut:
     Attributes:
       rules: of the space.
       tx: of "gen" and "disc".
-      penalty: one of PENALTIES.
+      penalty: "gp", "r1" or "none".
       n_critic: updates of the discriminator for each of the generator.
       adversarial: a name of ADVERSARIAL, "wasserstein_gp" as published.
       warm_up: steps at the start in which the discriminator learns classes and nothing else happens.
@@ -80,7 +80,7 @@ class Ganmut:
     rules: Any
     tx: Mapping[str, optax.GradientTransformation]
     data: DataSpec
-    weights: LossWeights = LossWeights()
+    weights: LossConfig = LossConfig()
     penalty: str = "gp"
     n_critic: int = 5
     adversarial: str = "wasserstein_gp"
@@ -165,7 +165,7 @@ class Ganmut:
             terms["penalty"] = r1_penalty(realism, picture)
         elif self.penalty == "gp":
             terms["penalty"] = gradient_penalty(realism, picture, fake, mix)
-        return self.weights.total("disc", terms), terms
+        return self._total("disc", terms), terms
 
     def gen_loss(self, params, stats, disc, picture, labels, draws, key=None):
         """Of pictures with their classes -> (total, (terms, statistics)); `disc` are the discriminator's parameters."""
@@ -178,7 +178,11 @@ class Ganmut:
         terms |= self.rules.gen_terms(space, seen, points, draws)
         if self.weights.gen_smooth:
             terms["smooth"] = total_variation(fake - picture)
-        return self.weights.total("gen", terms), (terms, stats)
+        return self._total("gen", terms), (terms, stats)
+
+    def _total(self, net: str, terms: Mapping[str, jax.Array]) -> jax.Array:
+        weights = dataclasses.asdict(self.weights)
+        return weighted_sum(terms, {name: weights.get(f"{net}_{name}", weights.get(name, 1.0)) for name in terms})
 
     # ---- updates ----
 
@@ -234,7 +238,7 @@ class Ganmut:
 
     # ---- use ----
 
-    edits = "face"  # stream whose evaluation view the pictures are seen with
+    editing_stream = "face"  # stream whose evaluation view the pictures are seen with
     control_range = (-1.0, 1.0)
 
     @property
@@ -242,7 +246,7 @@ class Ganmut:
         """Coordinates of a point."""
         return ("x", "y", "z")[: self.gen.dimensions]
 
-    def emotions(self, state: TrainState) -> Mapping[str, jax.Array]:
+    def expressions(self, state: TrainState) -> Mapping[str, jax.Array]:
         """Class -> the point (D,) that shows it: strength 0.9 of its direction (neutral: the origin), or its centre."""
         return dict(zip(self.classes, self.rules.modes(self.space(state.nets["gen"].averaged)), strict=True))
 
@@ -258,22 +262,29 @@ class Ganmut:
         """Nothing: a class is an area of the space, no data set says a point."""
         del labels
 
-    def controls_of(self, state: TrainState, image: jax.Array) -> jax.Array:
-        """The points (B, D), held in [-1, 1], where the discriminator sees pictures (B, S, S, C) in [0, 1]."""
+    def condition_of(self, state: TrainState, key: jax.Array, image: jax.Array) -> jax.Array:
+        """The points (B, D), held in [-1, 1], where the discriminator places images (B, S, S, C) in [0, 1]."""
+        del key
         return jnp.clip(self.judge(state.nets["disc"].params, self.picture(image)).points, *self.control_range)
 
-    def edit(self, state: TrainState, image: jax.Array, points: jax.Array, own: jax.Array | None = None) -> jax.Array:
-        """Pictures (B, S, S, C) in [0, 1] at points (B, D) -> as large, in [0, 1]. `own` is not needed."""
-        del own
+    def edit(
+        self, state: TrainState, key: jax.Array, image: jax.Array, condition: jax.Array, source: Any = None
+    ) -> jax.Array:
+        """Images (B, S, S, C) in [0, 1] at the points `condition` (B, D); `key` and `source` are not needed."""
+        del key, source
+        return self._drawn(state, image, condition)
+
+    def _drawn(self, state: TrainState, image: jax.Array, points: jax.Array) -> jax.Array:
         gen = state.nets["gen"]
         drawn: Any = self.gen.apply({"params": gen.averaged, **gen.stats}, self.picture(image), points)
         return self.image(drawn)
 
-    def eval_step(self, state: TrainState, batch: Batch) -> Mapping[str, jax.Array]:
+    def eval_step(self, state: TrainState, batch: Batch, key: jax.Array) -> Mapping[str, jax.Array]:
         """Class logits in the data set's order, and how far pictures are from those redrawn at their own points."""
+        del key
         image, axes = batch["face"]["image"], (1, 2, 3)
         seen = self.judge(state.nets["disc"].params, self.picture(image))
-        off = self.edit(state, image, jnp.clip(seen.points, *self.control_range)) - image
+        off = self._drawn(state, image, jnp.clip(seen.points, *self.control_range)) - image
         return {
             "logits": seen.classes[:, np.argsort(self.order)],
             "expression": batch["face"]["expression"],
@@ -303,39 +314,39 @@ class Ganmut:
         """The reference's strip: each picture, and the same face with each class."""
         del key
         image = batch["face"]["image"]
-        wanted = jnp.stack(list(self.emotions(state).values()))
-        edited = self.edit(state, jnp.repeat(image, len(wanted), 0), jnp.tile(wanted, (len(image), 1)))
+        wanted = jnp.stack(list(self.expressions(state).values()))
+        edited = self._drawn(state, jnp.repeat(image, len(wanted), 0), jnp.tile(wanted, (len(image), 1)))
         return (image, *jnp.unstack(edited.reshape(len(image), len(wanted), *image.shape[1:]), axis=1))
 
 
 # ---- building ----
 
 
-def build(config, data: DataSpec) -> Ganmut:
-    """The system of `configs/ganmut.py`.
+def build(config: Config, data: DataSpec) -> Ganmut:
+    """The system of a config.
 
     Raises:
-      UsageError: an unknown name, pictures that the networks cannot take, or batches too small for the losses.
+      UsageError: pictures that the networks cannot take, or batches too small for the losses.
     """
-    model, coded = config.model, config.as_coded
+    model, coded, optim = config.model, config.as_coded, config.optim
     _check(config, data)
     shared: dict[str, Any] = {
         "space_kind": model.space,
         "classes": len(data.classes["expression"]),
         "dimensions": model.dimensions,
-        "dtype": optim.compute_dtype(config.precision),
+        "dtype": optimisers.compute_dtype(config.precision),
     }
     rules: Any = GaussianRules(coded.raw_modes)
     if model.space == "linear":
         neutral = models.NEUTRAL_RADIUS if coded.neutral_strength else 0.0
         rules = LinearRules(config.random_directions, config.point_noise, neutral, coded.octant, config.cycle)
-    steps = schedule.total_steps(config, data.steps_per_epoch)
-    optimiser = config.optim
+    steps = schedules.total_steps(config.run, data.steps_per_epoch)
 
-    def adam(name: str, every: int) -> optax.GradientTransformation:
-        decay = max(min(optimiser.decay_steps, steps), 1)
-        share = schedule.decay_share(optimiser.decay, steps, decay, every) if optimiser.decay_steps else None
-        return optim.adam(optimiser[f"{name}_lr"] or optimiser.lr, optimiser.b1, optimiser.b2, share=share)
+    def adam(rate: float | None, every: int) -> optax.GradientTransformation:
+        share = None
+        if optim.decay_steps is not None:
+            share = schedules.decay_share(optim.decay, steps, max(min(optim.decay_steps, steps), 1), every)
+        return optimisers.adam(rate or optim.lr, optim.b1, optim.b2, share=share)
 
     return Ganmut(
         gen=models.Generator(
@@ -348,28 +359,19 @@ def build(config, data: DataSpec) -> Ganmut:
         ),
         disc=models.Discriminator(width=model.disc_width or model.width, stages=model.stages, **shared),
         rules=rules,
-        tx={"gen": adam("gen", config.n_critic), "disc": adam("disc", 1)},
+        tx={"gen": adam(optim.gen_lr, config.n_critic), "disc": adam(optim.disc_lr, 1)},
         data=data,
-        weights=LossWeights(**config.loss.to_dict()),
+        weights=config.loss,
         penalty=config.penalty,
         n_critic=config.n_critic,
         adversarial=config.adversarial,
         warm_up=config.warm_up,
         noise=config.noise,
-        ema_decay=config.ema_decay,
+        ema_decay=config.ema_decay or 0.0,
     )
 
 
-def _check(config, data: DataSpec) -> None:
-    choices: dict[str, tuple[Any, ...]] = {
-        "model.space": models.SPACES,
-        "model.dimensions": (2, 3),
-        "penalty": PENALTIES,
-        "adversarial": tuple(_REAL),
-        "cycle": CYCLES,
-        "optim.decay": schedule.DECAYS,
-    }
-    check_choices(config, choices)
+def _check(config: Config, data: DataSpec) -> None:
     if config.n_critic < 1:
         raise UsageError(f"config.n_critic: {config.n_critic}; give 1 or more")
     unit = max(4, 2**config.model.stages)

@@ -5,6 +5,7 @@ read. Published are generators alone; a discriminator, which only training and f
 be missing. Optimisers start anew, as they do in the reference.
 """
 
+import operator
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from fer_jax.core.errors import UsageError
 from fer_jax.interop.folders import export_folder
 from fer_jax.interop.torch_file import load_state_dict, save_state_dict
 from fer_jax.interop.torch_names import export_tree, import_tree
+from fer_jax.systems.ganmut.config import Config
 from fer_jax.systems.ganmut.networks import TORCH_NAMES
 
 FILES = {"gen": "G", "disc": "D"}  # last letter of a file's name
@@ -24,7 +26,7 @@ EXPORTED = 1  # the iteration that exported files are named after: the reference
 _FILE = re.compile(r"(\d+)-G\.ckpt")
 
 
-def read(folder: Path, config: Any, templates: Mapping[str, Any]) -> dict[str, Any]:
+def read(folder: Path, config: Config, templates: Mapping[str, Any]) -> dict[str, Any]:
     """Variables of the networks whose files lie in a folder.
 
     Args:
@@ -71,7 +73,7 @@ def _state_dict(path: Path) -> dict[str, np.ndarray]:
     return tensors
 
 
-def _disagreements(found: Mapping[str, Mapping[str, np.ndarray]], config: Any, templates: Any) -> Iterator[str]:
+def _disagreements(found: Mapping[str, Mapping[str, np.ndarray]], config: Config, templates: Any) -> Iterator[str]:
     """What to change in the config so that it fits the weights; what cannot be told is left to the import."""
     gen, disc = found["gen"], found.get("disc", {})
     space = "linear" if "axes.weight" in gen else "gaussian"
@@ -90,15 +92,15 @@ def _disagreements(found: Mapping[str, Mapping[str, np.ndarray]], config: Any, t
     if "covariances_list.weight" in gen:
         wanted["as_coded.covariance"] = True
     for field, value in wanted.items():
-        part, name = field.split(".")
-        if value and config[part][name] != value:
-            yield f"give --config.{field}={value} (it is {config[part][name]})"
-    know, have = classes + (space == "linear"), _classes(templates["disc"], config)
-    if classes and space == config.model.space and know != have:
-        yield f"it knows {know} classes, the data set of this config has {have}: name one with as many"
+        have = operator.attrgetter(field)(config)
+        if value and have != value:
+            yield f"give --config.{field}={value} (it is {have})"
+    know, known = classes + (space == "linear"), _classes(templates["disc"], config)
+    if classes and space == config.model.space and know != known:
+        yield f"it knows {know} classes, the data set of this config has {known}: name one with as many"
 
 
-def _classes(template: Mapping[str, Any], config: Any) -> int:
+def _classes(template: Mapping[str, Any], config: Config) -> int:
     heads = template["params"]["conv2"]["kernel"].shape[-1]
     return heads - (config.model.dimensions if config.model.space == "gaussian" else 0)
 

@@ -19,29 +19,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fer_jax.core import optimisers as optim
+from fer_jax.core import optimisers
 from fer_jax.core.metrics import classification
-from fer_jax.core.protocols import Batch, DataSpec, Metrics, interleave
+from fer_jax.core.protocols import Batch, Metrics, Prediction, interleave
+from fer_jax.core.spec import DataSpec
 from fer_jax.core.state import NetState, TrainState
 from fer_jax.losses.classification import cross_entropy
 from fer_jax.losses.reconstruction import l1, l2
+from fer_jax.losses.weighting import weighted_sum
 from fer_jax.systems.tdgan import networks as models
-
-
-@dataclasses.dataclass(frozen=True)
-class LossWeights:
-    """Weights of the generator's terms (spec, section 2; the paper's Eqs. 6 to 8)."""
-
-    adv_fr: float = 0.2  # D_FR must name the face's identity
-    adv_er: float = 0.8  # D_ER must name the expression's class
-    per_fr: float = 1.0  # D_FR's trunk must see the same face
-    per_er: float = 0.0  # E_e must see the same expression: 0 as published, then it is logged only
-    con_fr: float = 5.0  # dual image consistency, back to the face picture
-    con_er: float = 5.0  # and back to the expression picture
-
-    def total(self, terms: Mapping[str, jax.Array]) -> jax.Array:
-        """Weighted sum of the terms named here."""
-        return sum(getattr(self, name) * terms[name] for name in dataclasses.asdict(self) if getattr(self, name))
+from fer_jax.systems.tdgan.config import Config, LossConfig
 
 
 class Noise(NamedTuple):
@@ -70,7 +57,7 @@ class Tdgan:
     dis_er: models.Discriminator
     tx: Mapping[str, optax.GradientTransformation]  # "gen", "er_head", "dis_fr", "dis_er"
     data: DataSpec
-    weights: LossWeights = LossWeights()
+    weights: LossConfig = LossConfig()
     d_fr_every: int = 5
     d_er_every: int = 10
     restart_counter: bool = True  # the gaps count from each epoch's start, as published; False: from the run's
@@ -173,6 +160,11 @@ class Tdgan:
             "con_er": l1(back[1::2], expression),
         }
 
+    def total(self, terms: Mapping[str, jax.Array]) -> jax.Array:
+        """The generator's loss: the weighted sum of its terms (the paper's Eqs. 6 to 8)."""
+        weights = {name: weight for name, weight in dataclasses.asdict(self.weights).items() if weight}
+        return weighted_sum({name: terms[name] for name in weights}, weights)
+
     # ---- updates ----
 
     def phase(self, step: int) -> Due:
@@ -258,7 +250,7 @@ class Tdgan:
 
         def gen_loss(gen, generated):
             terms = self.gen_terms(gen, generated, judges, batch, real_features, codes.expression, noise, gen_key)
-            return self.weights.total(terms), terms
+            return self.total(terms), terms
 
         (total, terms), (grads, picture_grad) = jax.value_and_grad(gen_loss, (0, 1), has_aux=True)(gen, generated)
         code_grads = jax.tree.map(jnp.zeros_like, codes)
@@ -273,24 +265,25 @@ class Tdgan:
 
     # ---- use ----
 
-    recognises = "expression"  # stream whose evaluation view the pictures are seen with
+    recognition_stream = "expression"  # stream whose evaluation view the pictures are seen with
 
     def prepare(self, state: TrainState) -> TrainState:
         """Nothing is the same for all pictures."""
         return state
 
-    def answer(self, state: TrainState, image: jax.Array) -> Mapping[str, jax.Array]:
-        """M_ER's "logits" (B, K) of pictures (B, S, S, C) in [0, 1]."""
+    def predict(self, state: TrainState, image: jax.Array) -> Prediction:
+        """M_ER's predictions for images (B, S, S, C) in [0, 1]."""
         gen = state.nets["gen"].averaged
         code: Any = self.gen.apply({"params": gen}, image, method="encode_expression")
-        return {"logits": self.recognise(state.nets["er_head"].params, code)}
+        return Prediction(self.recognise(state.nets["er_head"].params, code))
 
-    def eval_step(self, state: TrainState, batch: Batch) -> Mapping[str, jax.Array]:
+    def eval_step(self, state: TrainState, batch: Batch, key: jax.Array) -> Mapping[str, jax.Array]:
         """Logits of both recognisers, M_ER and D_ER (the paper's "CNN-Base"), on the expression stream."""
+        del key
         picture = batch["expression"]["image"]
         classes = len(self.data.classes["expression"])
         return {
-            "m_er": self.answer(state, picture)["logits"],
+            "m_er": self.predict(state, picture).logits,
             "d_er": self.judge("dis_er", state.nets["dis_er"].params, picture).logits[:, :classes],
             "expression": batch["expression"]["expression"],
         }
@@ -325,32 +318,34 @@ def _split(key):
     return (None, None) if key is None else jax.random.split(key)
 
 
-def build(config, data: DataSpec) -> Tdgan:
-    """The system of `configs/tdgan.py`. D_FR has one class for each identity and one for "generated"."""
-    model, optimiser = config.model, config.optim
-    dtype = optim.compute_dtype(config.precision)
+def build(config: Config, data: DataSpec) -> Tdgan:
+    """The system of a config. D_FR has one class for each identity and one for "generated"."""
+    model, optim = config.model, config.optim
+    dtype = optimisers.compute_dtype(config.precision)
     width, hidden, dropout = model.width, model.hidden, model.dropout
     expressions, identities = len(data.classes["expression"]), len(data.classes["identity"])
 
-    def adam(name: str) -> optax.GradientTransformation:
-        rate, first = optimiser[f"{name}_lr"] or optimiser.lr, optimiser.warm_up_lr
-        if name == "dis_fr":  # the warm-up does not train it
-            first = 0.0
-        return optim.adam(rate, optimiser.b1, optimiser.b2, first_lr=first, first_steps=config.warm_up)
+    def adam(lr: float | None, first: float | None = optim.warm_up_lr) -> optax.GradientTransformation:
+        return optimisers.adam(lr or optim.lr, optim.b1, optim.b2, first_lr=first, first_steps=config.warm_up)
 
     return Tdgan(
-        gen=models.Generator(data.channels, width, model.noise, model.blocks, model.decoder_width, dtype),
+        gen=models.Generator(data.channels, width, model.noise, model.blocks, model.decoder_width or width, dtype),
         er_head=models.Head(expressions, hidden, dropout, dtype),
         dis_fr=models.Discriminator(identities + 1, width, hidden, dropout, dtype),
         dis_er=models.Discriminator(expressions + config.d_er_fake_class, width, hidden, dropout, dtype),
-        tx={name: adam(name) for name in ("gen", "er_head", "dis_fr", "dis_er")},
+        tx={
+            "gen": adam(optim.gen_lr),
+            "er_head": adam(optim.er_head_lr),
+            "dis_fr": adam(optim.dis_fr_lr, None),  # the warm-up does not train it
+            "dis_er": adam(optim.dis_er_lr),
+        },
         data=data,
-        weights=LossWeights(**config.loss),
+        weights=config.loss,
         d_fr_every=config.d_fr_every,
         d_er_every=config.d_er_every,
         restart_counter=config.restart_counter,
         warm_up=config.warm_up,
         m_er_trains_encoder=config.m_er_trains_encoder,
         d_er_fake_class=config.d_er_fake_class,
-        ema_decay=config.ema_decay,
+        ema_decay=config.ema_decay or 0.0,
     )

@@ -4,6 +4,7 @@ Six state dicts without optimiser state. The demo's download lacks ``Dis_FR.pkl`
 """
 
 import math
+import operator
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from fer_jax.core.errors import UsageError
 from fer_jax.interop.folders import export_folder
 from fer_jax.interop.torch_file import load_state_dict, save_state_dict
 from fer_jax.interop.torch_names import export_tree, import_tree
+from fer_jax.systems.tdgan.config import Config
 from fer_jax.systems.tdgan.networks import TORCH_NAMES
 
 
@@ -34,7 +36,7 @@ FILES = {
 OPTIONAL = ("Dis_FR.pkl",)
 
 
-def read(folder: Path, config: Any, templates: Mapping[str, Any]) -> dict[str, Any]:
+def read(folder: Path, config: Config, templates: Mapping[str, Any]) -> dict[str, Any]:
     """Variables of the networks whose files lie in a folder: {"params": ...} each.
 
     Args:
@@ -74,12 +76,10 @@ def write(folder: Path, variables: Mapping[str, Any]) -> list[Path]:
     return [folder / name for name in FILES]
 
 
-def _disagreements(found: Mapping[str, Mapping], config: Any, templates: Mapping[str, Any]) -> Iterator[str]:
+def _disagreements(found: Mapping[str, Mapping], config: Config, templates: Mapping[str, Any]) -> Iterator[str]:
     """What to change in the config so that it fits the weights; sizes that cannot be told are left to the import."""
     for field, size in _sizes(found):
-        have = config
-        for name in field.split("."):
-            have = have[name]
+        have = operator.attrgetter(field)(config)
         if have != size:
             yield f"give --config.{field}={size} (it is {have})"
     expressions = templates["er_head"]["fc3"]["linear"]["bias"].shape[0]

@@ -10,11 +10,12 @@ import pytest
 from configs.au_cyclegan import get_config
 from fer_jax.core.errors import UsageError
 from fer_jax.core.labels import AU_NUMBERS, EXPRESSION_AUS
-from fer_jax.core.protocols import DataSpec, Editor, System
-from fer_jax.systems import build
+from fer_jax.core.protocols import Editor, System
+from fer_jax.core.spec import DataSpec
 from fer_jax.systems.au_cyclegan.losses import LossWeights
 from fer_jax.systems.au_cyclegan.system import Draws, Due
 from fer_jax.systems.au_cyclegan.targets import Targets, emotion_vector
+from tests.typed import build
 
 SCALES = (2.0, 0.0) + (1.0,) * 15  # the second one never occurs
 SPEC = DataSpec(16, 3, 10, {}, {"aus": SCALES})

@@ -6,8 +6,8 @@ import pytest
 from configs import byol as configs
 from fer_jax.core.errors import UsageError
 from fer_jax.core.metrics import probe
-from fer_jax.core.protocols import DataSpec
-from fer_jax.systems import build
+from fer_jax.core.spec import DataSpec
+from tests.typed import build
 
 SPEC = DataSpec(16, 1, 5, {"expression": ("a", "b", "c")})
 

@@ -5,8 +5,8 @@ import pytest
 
 from configs import classifier as configs
 from fer_jax.core.errors import UsageError
-from fer_jax.core.protocols import DataSpec
-from fer_jax.systems import build
+from fer_jax.core.spec import DataSpec
+from tests.typed import build
 
 CLASSES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 SPEC = DataSpec(16, 1, 5, {"expression": CLASSES})

@@ -9,7 +9,7 @@ from configs import classifier as configs
 from fer_jax import systems
 from fer_jax.cli.common import open_pretrained
 from fer_jax.core.errors import UsageError
-from fer_jax.core.protocols import DataSpec
+from fer_jax.core.spec import DataSpec
 from fer_jax.interop.torch_file import load_state_dict, save_state_dict
 from fer_jax.interop.weights import variables
 from fer_jax.systems.byol import torch as byol

@@ -7,10 +7,10 @@ import pytest
 
 from configs.dcgan import get_config
 from fer_jax.core.errors import UsageError
-from fer_jax.core.protocols import DataSpec, System
-from fer_jax.data import open_data
-from fer_jax.systems import build
+from fer_jax.core.protocols import System
+from fer_jax.core.spec import DataSpec
 from tests.micro import micro
+from tests.typed import build, open_data
 
 CLASSES = ("neutral", "fear", "anger")
 

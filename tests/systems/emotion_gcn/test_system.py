@@ -5,10 +5,10 @@ import pytest
 from ml_collections import ConfigDict
 
 from fer_jax.core.errors import UsageError
-from fer_jax.core.protocols import DataSpec
-from fer_jax.systems import build
+from fer_jax.core.spec import DataSpec
 from fer_jax.systems.emotion_gcn import correlation, graph
 from fer_jax.systems.emotion_gcn.system import inverse_frequency
+from tests.typed import build
 
 AFFECTNET = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger")
 AFFWILD2 = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")

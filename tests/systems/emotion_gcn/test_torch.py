@@ -11,7 +11,7 @@ import pytest
 from configs import emotion_gcn as configs
 from fer_jax import systems
 from fer_jax.core.errors import UsageError
-from fer_jax.core.protocols import DataSpec
+from fer_jax.core.spec import DataSpec
 from fer_jax.interop.torch_file import load_state_dict, save_state_dict
 from fer_jax.interop.weights import variables
 from fer_jax.systems.emotion_gcn import torch as interop

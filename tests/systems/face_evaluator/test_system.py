@@ -5,7 +5,7 @@ import pytest
 
 from configs import face_evaluator as configs
 from fer_jax import systems
-from fer_jax.core.protocols import DataSpec
+from fer_jax.core.spec import DataSpec
 from fer_jax.systems.face_evaluator.networks import Gallery
 
 

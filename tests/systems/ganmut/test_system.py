@@ -5,16 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from fer_jax.interop.weights import variables
 
 from configs.ganmut import get_config
 from fer_jax.core import schedules as schedule
 from fer_jax.core.errors import UsageError
-from fer_jax.core.protocols import DataSpec, Editor, System
+from fer_jax.core.protocols import Editor, System
+from fer_jax.core.spec import DataSpec
 from fer_jax.interop.torch_file import load_state_dict
-from fer_jax.interop.weights import variables
-from fer_jax.systems import build
 from fer_jax.systems.ganmut import torch as interop
 from fer_jax.systems.ganmut.system import class_order
+from tests.typed import build
 
 FER2013 = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 NETWORKS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger")

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from configs.tdgan import get_config
-from fer_jax.core.protocols import DataSpec
-from fer_jax.systems import build
+from fer_jax.core.spec import DataSpec
 from fer_jax.systems.tdgan.system import Due
+from tests.typed import build
 
 SPEC = DataSpec(16, 1, 10, {"expression": tuple("abcdefg"), "identity": tuple("xyz")})
 

@@ -1,7 +1,7 @@
 """Packs a run's weights into one small file, half precision, with its config and its figures: what the package ships.
 
-python -m fer_jax.cli.pack --workdir=runs/classifier-compact --out=fer_jax/pretrained/fer2013.npz
-python -m fer_jax.cli.pack --workdir=runs/face_evaluator --out=fer_jax/evaluation/face_evaluator.npz --nets=net
+python scripts/pack.py --workdir=runs/classifier-compact --out=fer_jax/pretrained/fer2013.npz
+python scripts/pack.py --workdir=runs/face_evaluator --out=fer_jax/evaluation/face_evaluator.npz --nets=net
 """
 
 import json
@@ -27,26 +27,26 @@ def run() -> None:
 
     given = flags.FLAGS
     runtime.start()
-    from fer_jax.cli import common
+    from fer_jax.core.config import as_plain
     from fer_jax.inference import packed
-    from fer_jax.interop import weights
-    from fer_jax.train import workdir
+    from fer_jax.inference.loading import open_run
+    from fer_jax.inference.variables import variables
 
-    trained = common.open_workdir(Path(given.workdir), step=given.step)
-    figures = trained.folder / "eval" / "test.json"
+    trained = open_run(Path(given.workdir), step=given.step)
+    figures = trained.path / "eval" / "test.json"
     if not figures.exists():
-        raise UsageError(f"--workdir {trained.folder}: no {figures.name} there; let the run end first (fer_jax.main)")
-    variables = weights.variables(trained.state)
-    if unknown := [name for name in given.nets if name not in variables]:
-        raise UsageError(f"--nets {','.join(unknown)}: the run has {', '.join(variables)}")
+        raise UsageError(f"--workdir {trained.path}: no {figures.name} there; let the run end first (fer_jax.main)")
+    found = variables(trained.state)
+    if unknown := [name for name in given.nets if name not in found]:
+        raise UsageError(f"--nets {','.join(unknown)}: the run has {', '.join(found)}")
     about = {
-        "config": workdir.as_dict(trained.config),
+        "config": as_plain(trained.config),
         "spec": trained.spec._asdict(),
         "step": trained.step,
         "test": json.loads(figures.read_text()),
     }
     out = Path(given.out)
-    packed.write(out, about, {name: variables[name] for name in given.nets or variables})
+    packed.write(out, about, {name: found[name] for name in given.nets or found})
     logging.info("written: %s, %d kB", out, out.stat().st_size // 1000)
 
 

@@ -11,28 +11,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
-import numpy as np
-
-from fer_jax.rendered import population
-
 CHUNK = 16  # pictures a task: some 0.5 s of work
 FEW = 64  # fewer pictures than this do not pay for starting processes
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-Job = tuple[int, int, int, int, bool]  # seed, identity, picture, size, free
-
-
-def render_all(jobs: Iterable[Job], workers: int | None = None) -> Iterator[tuple[Job, np.ndarray]]:
-    """Yields (job, uint8 picture) in the order of `jobs`.
-
-    Args:
-      jobs: (seed, identity, picture, size, free) tuples, see `population.sample`.
-      workers: as for `in_order`.
-
-    Raises:
-      ValueError: `workers` is below 1.
-    """
-    jobs = list(jobs)
-    yield from zip(jobs, in_order(population.render_many, jobs, workers), strict=True)
 
 
 def in_order(

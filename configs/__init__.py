@@ -1,1 +1,0 @@
-"""One file a system; common.py has what they share."""

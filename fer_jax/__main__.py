@@ -1,0 +1,5 @@
+"""`python -m fer_jax`: the console command."""
+
+from fer_jax.cli.app import main
+
+main()
