@@ -16,7 +16,6 @@ from tests.parity.recipe import Fixture, _input, _tensor, check_table
 
 SYSTEM = "ganmut"
 VARIANTS = ("linear_2d", "linear_3d", "gaussian_2d", "gaussian_3d")
-CLASSES = 7
 
 
 class GanmutFixture(Fixture):
@@ -78,9 +77,10 @@ def made(module, fixture, net, dtype, *args):
     return variables.pop("params"), variables
 
 
-def shape_of(variant):
+def shape_of(variant, fixture):
     kind, _, dimensions = variant.partition("_")
-    return {"space_kind": kind, "classes": CLASSES, "dimensions": int(dimensions[0])}
+    classes, width = (fixture.manifest["constructor"][name] for name in ("c_dim", "conv_dim"))
+    return {"space_kind": kind, "classes": classes, "dimensions": int(dimensions[0]), "width": width}
 
 
 def in_eval_mode(next_fun, args, kwargs, context):
@@ -99,7 +99,8 @@ def in_eval_mode(next_fun, args, kwargs, context):
 def test_generator(load, variant):
     fixture = load(f"{variant}_generator")
     given = fixture.inputs()
-    x, gen = nhwc(given["x"], np.float32), models.Generator(reference_covariance=True, **shape_of(variant))
+    shape, blocks = shape_of(variant, fixture), fixture.manifest["constructor"]["repeat_num"]
+    x, gen = nhwc(given["x"], np.float32), models.Generator(reference_covariance=True, blocks=blocks, **shape)
     params, stats = made(gen, fixture, "G", np.float32, x[:1], jnp.zeros((1, gen.dimensions)))
     space = gen.apply({"params": params, **stats}, method="learned_space")
 
@@ -140,7 +141,7 @@ def test_generator(load, variant):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_discriminator(load, variant):
     fixture = load(f"{variant}_discriminator")
-    x, disc = nhwc(fixture.inputs()["x"], np.float32), models.Discriminator(**shape_of(variant))
+    x, disc = nhwc(fixture.inputs()["x"], np.float32), models.Discriminator(**shape_of(variant, fixture))
     params, _ = made(disc, fixture, "D", np.float32, x[:1])
     fixture.check(judged("out", jax.jit(disc.apply)({"params": params}, x), variant), {"": 1e-5})
 
@@ -165,7 +166,8 @@ class Step:
             else jnp.asarray(value, dtype if value.dtype.kind == "f" else None)
             for name, value in fixture.inputs().items()
         }
-        shape, dimensions = shape_of(variant), shape_of(variant)["dimensions"]
+        shape = shape_of(variant, fixture)
+        dimensions = shape["dimensions"]
         names = {"rec": "rec", "penalty": "regularization", "prediction": "prediction", "cls": "cls"}
         weights = {name: self.config[f"lambda_{key}"] for name, key in names.items()}
         linear = shape["space_kind"] == "linear"
@@ -173,11 +175,11 @@ class Step:
         weights |= {"gen_points": self.config["lambda_g_info"], "strength": self.config["lambda_g_strength"]}
         rules = LinearRules(build["n_r"], neutral_strength=0.2) if linear else GaussianRules()
         self.system = Ganmut(
-            gen=models.Generator(width=build["conv_dim"], blocks=build["repeat_num"], **shape),
-            disc=models.Discriminator(width=build["conv_dim"], **shape),
+            gen=models.Generator(blocks=build["repeat_num"], **shape),
+            disc=models.Discriminator(**shape),
             rules=rules,
             tx={},
-            data=DataSpec(128, 3, 1, {"expression": ORDER[:CLASSES]}),
+            data=DataSpec(given["x_real"].shape[1], 3, 1, {"expression": ORDER[: shape["classes"]]}),
             weights=LossWeights(**weights),
         )
         self.x, self.labels = given["x_real"], given["label_org"]
