@@ -81,7 +81,6 @@ class Contract:
     fields: ClassVar[dict] = {}  # of the config, such that a few steps go through all its phases
     steps: ClassVar[int] = 3
     phases: ClassVar[int] = 1  # how many a run of these steps has: so many compilations
-    one_device_by_default = False  # whether its programs compile within seconds
 
     def trained(self, phase):
         """The networks that a phase trains -> names of those of their parameters whose gradient is 0, but for rounding.
@@ -150,10 +149,12 @@ class Contract:
             checkpoints.close()
             assert_equal(states[stop + 1], jax.device_get(again))
 
-    def test_one_device_and_eight_agree(self, data_dir, request):
-        """Losses and gradients of a step of each phase, to rounding. It compiles every phase once more."""
-        if not self.one_device_by_default and not request.config.getoption("--slow"):
-            pytest.skip("compiles for long: --slow runs it")
+    @pytest.mark.slow  # one device's programs are compiled too
+    def test_one_device_and_eight_agree(self, data_dir):
+        self.check_one_device_and_eight(data_dir)
+
+    def check_one_device_and_eight(self, data_dir):
+        """Losses and gradients of a step of each phase, to rounding."""
         for phase in self.on(8, data_dir).phases:
             results = []
             for devices in (1, 8):
@@ -165,3 +166,10 @@ class Contract:
             for key in first:
                 np.testing.assert_allclose(first[key], second[key], rtol=2e-4, atol=1e-6, err_msg=f"{phase} {key}")
             assert_same_gradients(one, eight, 5e-4)
+
+
+class QuickContract(Contract):
+    """Of a config whose programs compile within seconds: one device and eight are compared by default."""
+
+    def test_one_device_and_eight_agree(self, data_dir):
+        self.check_one_device_and_eight(data_dir)

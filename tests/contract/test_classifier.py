@@ -1,8 +1,7 @@
 """The contract of configs/classifier.py."""
 
-from tests.contract.cases import Contract
+from tests.contract.cases import QuickContract
 
 
-class TestClassifier(Contract):
+class TestClassifier(QuickContract):
     config = "classifier"
-    one_device_by_default = True

@@ -1,8 +1,7 @@
 """The contract of configs/dcgan.py."""
 
-from tests.contract.cases import Contract
+from tests.contract.cases import QuickContract
 
 
-class TestDcgan(Contract):
+class TestDcgan(QuickContract):
     config = "dcgan"
-    one_device_by_default = True

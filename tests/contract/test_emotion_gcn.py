@@ -1,8 +1,7 @@
 """The contract of configs/emotion_gcn.py."""
 
-from tests.contract.cases import Contract
+from tests.contract.cases import QuickContract
 
 
-class TestEmotionGcn(Contract):
+class TestEmotionGcn(QuickContract):
     config = "emotion_gcn"
-    one_device_by_default = True
