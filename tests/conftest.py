@@ -22,11 +22,11 @@ def pytest_addoption(parser):
     parser.addoption("--parity-dir", type=Path, default=None, help="parity fixtures (default: the copy kept here)")
     parser.addoption("--slow", action="store_true", help="also run the tests of minutes each")
     parser.addoption(
-        "--slow-part", type=_part, default=None, metavar="K/N", help="run part K (from 1) of N of the slow tests alone"
+        "--slow-part", type=part, default=None, metavar="K/N", help="run part K (from 1) of N of the slow tests alone"
     )
 
 
-def _part(text):
+def part(text):
     """K/N as (K, N)."""
     number, total = map(int, text.split("/"))
     if not 1 <= number <= total:
@@ -41,8 +41,8 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    if part := config.getoption("--slow-part"):
-        chosen = slow_part(items, *part)
+    if chosen_part := config.getoption("--slow-part"):
+        chosen = slow_part(items, *chosen_part)
         config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
         items[:] = chosen
     elif not config.getoption("--slow"):

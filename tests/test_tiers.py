@@ -23,4 +23,4 @@ def test_parts_are_whole_files_and_miss_none():
 @pytest.mark.parametrize("text", ["0/3", "4/3", "3", "a/b"])
 def test_a_part_that_does_not_exist(text):
     with pytest.raises(ValueError):
-        conftest._part(text)
+        conftest.part(text)
