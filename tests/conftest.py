@@ -21,19 +21,43 @@ def pytest_addoption(parser):
     """`--parity-dir DIR`: other fixtures of the same recipe, DIR/<system>/<name>.json; systems may be missing."""
     parser.addoption("--parity-dir", type=Path, default=None, help="parity fixtures (default: the copy kept here)")
     parser.addoption("--slow", action="store_true", help="also run the tests of minutes each")
+    parser.addoption(
+        "--slow-part", type=part, default=None, metavar="K/N", help="run part K (from 1) of N of the slow tests alone"
+    )
+
+
+def part(text):
+    """K/N as (K, N)."""
+    number, total = map(int, text.split("/"))
+    if not 1 <= number <= total:
+        raise ValueError(text)
+    return number, total
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: takes minutes; run with --slow, and for fixtures given by --parity-dir")
+    config.addinivalue_line(
+        "markers", "slow: takes minutes; run with --slow or --slow-part, and for fixtures given by --parity-dir"
+    )
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--slow"):
-        return
-    given = config.getoption("--parity-dir")
-    for item in items:
-        if "slow" in item.keywords and not (given and "parity_fixture" in getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.skip(reason="takes minutes: --slow runs it"))
+    if chosen_part := config.getoption("--slow-part"):
+        chosen = slow_part(items, *chosen_part)
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen
+    elif not config.getoption("--slow"):
+        given = config.getoption("--parity-dir")
+        for item in items:
+            if "slow" in item.keywords and not (given and "parity_fixture" in getattr(item, "fixturenames", ())):
+                item.add_marker(pytest.mark.skip(reason="takes minutes: --slow runs it"))
+
+
+def slow_part(items, number, total):
+    """The slow tests of every `total`-th file that has any, from the `number`-th on, files in the order of names."""
+    slow = [item for item in items if "slow" in item.keywords]
+    files = sorted({str(item.path) for item in slow})
+    chosen = set(files[number - 1 :: total])
+    return [item for item in slow if str(item.path) in chosen]
 
 
 @pytest.fixture(scope="session")

@@ -17,10 +17,17 @@ def config_names():
     return sorted(path.stem for path in CONFIGS.glob("*.py"))
 
 
-def micro(name, data_dir, **run):
-    """`:tiny` of a config on a handful of pictures of 16 pixels, eight examples a step."""
+PLAIN = {"warm_up": 0, "d_fr_every": 1, "d_er_every": 1, "gen_every": 1, "n_critic": 1}  # one program for all steps
+
+
+def micro(name, data_dir, fields=PLAIN, **run):
+    """`:tiny` of a config on a handful of pictures of 16 pixels, eight examples a step.
+
+    `fields` of the config are set where it has them: by default so that all steps are of one phase. `run` are fields
+    of config.run.
+    """
     config = importlib.import_module(f"configs.{name}").get_config("tiny")
-    config.data.data_dir = str(data_dir)
+    config.data.data_dir = str(data_dir) if data_dir else None
     config.data.update(batch_size=8, eval_batch_size=8, image_size=16)
     for stream in config.data.streams.values():
         free = {"free": True} if stream.options.get("free") else {}
@@ -28,8 +35,7 @@ def micro(name, data_dir, **run):
         for view in (stream.train_view, stream.eval_view):
             view.load_size = view.load_size and 18
         stream.identities = stream.identities and min(stream.identities, 3)
-    plain = {"warm_up": 0, "d_fr_every": 1, "d_er_every": 1, "n_critic": 1}  # one program for all steps
-    config.update({key: value for key, value in plain.items() if key in config})
+    config.update({key: value for key, value in fields.items() if key in config})
     shrink = {"width": 4, "noise": 2, "blocks": 1, "hidden": 8, "depths": (1, 2), "layers": 2, "embedding": 8}
     shrink |= {"disc_width": 4, "latent": 8}
     shrink |= {"dimensions": 3}  # in 2-D the first derivatives of GANmut's covariances by their angles are 0

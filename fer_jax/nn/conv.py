@@ -122,7 +122,8 @@ def _forward_cpu(x, w, *, geometry):
 def _input_grad_cpu(g, w, *, geometry, size):
     if _is_pointwise(w.shape[:2], geometry):
         return jnp.einsum("nhwo,co->nhwc", g, w[0, 0])
-    if _smaller_than_kernel(g, w.shape[:2]):
+    # XLA runs a dilated float64 convolution as scalar loops, 500 times slower than this.
+    if _smaller_than_kernel(g, w.shape[:2]) or (g.dtype == jnp.float64 and geometry.stride != (1, 1)):
         return _overlap_add(g, w, geometry, size)
     return _input_grad_lax(g, w, geometry=geometry, size=size)
 

@@ -13,7 +13,6 @@ from fer_jax.core.spec import DataSpec
 from fer_jax.core.state import NetState, TrainState
 from fer_jax.interop.torch_names import export_tree, import_tree
 from fer_jax.losses.adversarial import gradient_norms
-from fer_jax.systems.au_cyclegan.losses import LossWeights
 from fer_jax.systems.au_cyclegan.system import Draws, Due
 from fer_jax.systems.au_cyclegan.targets import Targets
 from fer_jax.systems.au_cyclegan.torch import torch_names
@@ -163,8 +162,10 @@ class Case:
         """(kind, weights) -> {"critic" or "generator": (terms, gradients)}, and running statistics of both passes."""
 
         def run(kind, weights, nets, image, aus, targets, mix):
-            au_loss = self.system.au_loss if kind == "wasserstein_gp" else "l1"
-            system = dataclasses.replace(self.system, adversarial=kind, au_loss=au_loss, weights=weights)
+            au_loss = self.system.losses.aus if kind == "wasserstein_gp" else "l1"
+            system = dataclasses.replace(
+                self.system, losses=dataclasses.replace(weights, adversarial=kind, aus=au_loss)
+            )
             (params, stats), (critic, _) = nets["gen"], nets["critic"]
             fake, first = system.translate(params, stats, image, aus, targets[0])
             (total, terms), grads = jax.value_and_grad(system.critic_loss, has_aux=True)(
@@ -184,7 +185,7 @@ class Case:
         manifest = self.fixture.manifest
         kind, aus, rec = key.rsplit("_", 2)
         aus, rec = float(aus.removeprefix("lcl")), float(rec.removeprefix("lcyc"))
-        weights = LossWeights(critic_aus=aus, gen_aus=aus, gen_rec=rec)
+        weights = dataclasses.replace(self.system.losses, critic_aus=aus, gen_aus=aus, gen_rec=rec)
         if wasserstein := kind == "wasserstein_gp":
             targets = self.targets("critic"), self.targets("generator")
         else:  # kind is nonsaturating; one draw in every variant

@@ -3,15 +3,15 @@
 import jax
 import numpy as np
 import pytest
-from fer_jax.interop.weights import variables
 
 from configs.au_cyclegan import get_config
 from fer_jax.core.errors import UsageError
 from fer_jax.core.spec import DataSpec
+from fer_jax.inference.variables import variables
 from fer_jax.interop.torch_file import load_state_dict
 from fer_jax.systems.au_cyclegan import torch as interop
 from tests.parity.recipe import Fixture
-from tests.typed import build
+from tests.typed import build, typed
 
 WIDTH = {"model.width": 4, "model.hidden": 8}
 
@@ -42,7 +42,7 @@ def test_names_are_the_references_and_come_back(parity_fixture, tmp_path, experi
     for key, tensors in written.items():
         names = {name for name, _ in manifest["tensors"][key] if not name.endswith("num_batches_tracked")}
         assert set(tensors) == names
-    jax.tree.map(np.testing.assert_array_equal, interop.read(tmp_path, config, templates(config)), trees)
+    jax.tree.map(np.testing.assert_array_equal, interop.read(tmp_path, typed(config), templates(config)), trees)
 
 
 def reference_file(monkeypatch, tmp_path, **content):
@@ -63,9 +63,10 @@ def test_the_references_dictionary(monkeypatch, tmp_path):
     parts = exported(config, tmp_path)
     counter = {"enc_layers.0.layers.1.num_batches_tracked": np.zeros((), np.int64)}
     whole = {"G": parts["G"] | counter, "D": parts["D"], "optim_G": {"state": {}}, "optim_D": {"state": {}}}
-    found = interop.read(reference_file(monkeypatch, tmp_path, **whole), config, templates(config))
+    found = interop.read(reference_file(monkeypatch, tmp_path, **whole), typed(config), templates(config))
     jax.tree.map(np.testing.assert_array_equal, found, drawn(config))
-    assert set(interop.read(reference_file(monkeypatch, tmp_path, G=parts["G"]), config, templates(config))) == {"gen"}
+    alone = reference_file(monkeypatch, tmp_path, G=parts["G"])
+    assert set(interop.read(alone, typed(config), templates(config))) == {"gen"}
 
 
 @pytest.mark.parametrize(
@@ -85,15 +86,15 @@ def test_a_config_that_does_not_fit_is_told_what_to_change(monkeypatch, tmp_path
     folder = reference_file(monkeypatch, tmp_path, **exported(configured(made_as), tmp_path))
     config = configured("e8", **fields)
     with pytest.raises(UsageError, match=message):
-        interop.read(folder, config, templates(config))
+        interop.read(folder, typed(config), templates(config))
 
 
 def test_what_is_no_file_of_the_references(monkeypatch, tmp_path):
     config = configured("e8")
     with pytest.raises(UsageError, match="needed is weights.pth with a state dict G in it, or G.pth"):
-        interop.read(tmp_path, config, {})
+        interop.read(tmp_path, typed(config), {})
     with pytest.raises(UsageError, match="is no state dict"):
-        interop.read(reference_file(monkeypatch, tmp_path, G=[1]), config, {})
+        interop.read(reference_file(monkeypatch, tmp_path, G=[1]), typed(config), {})
     with pytest.raises(UsageError, match="no generator of e5 to e9"):
         interop.read(reference_file(monkeypatch, tmp_path, G={"x": np.zeros(2)}), config, {})
     with pytest.raises(UsageError, match="'keras' have no files"):

@@ -121,10 +121,10 @@ def norms(tree, letter):
 @pytest.mark.parametrize("size", SIZES)
 def test_losses_and_one_step(parity_fixture, size, dtype, losses, changes, atol):
     fixture = parity_fixture(SYSTEM, f"losses_{size}")
-    labels = jnp.zeros(4, jnp.int32)
     with jax.enable_x64(dtype == np.float64):
         system, state, real, draws = system_of(fixture, dtype)
         gen, disc = state.nets["gen"], state.nets["disc"]
+        labels = jnp.zeros(len(real), jnp.int32)
 
         @jax.jit
         def at_the_start(gen, disc, real, z):

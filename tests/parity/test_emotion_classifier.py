@@ -7,15 +7,17 @@ import pytest
 import tensorflow as tf
 
 from fer_jax.core import optimisers as optim
+from fer_jax.core.config import ViewConfig
 from fer_jax.core.spec import DataSpec
 from fer_jax.core.state import NetState, TrainState
 from fer_jax.data import augment
+from fer_jax.data.views import evaluation_view
+from fer_jax.interop.backbones import torch_names
 from fer_jax.interop.torch_names import export_tree, import_tree
 from fer_jax.losses.classification import cross_entropy
 from fer_jax.systems.byol import torch as byol_files
 from fer_jax.systems.byol.networks import Byol
 from fer_jax.systems.byol.system import ByolSystem, _copied
-from fer_jax.systems.classifier import torch as classifier_files
 from fer_jax.systems.classifier.networks import EmotionNet
 from tests.parity.recipe import check_table
 
@@ -26,9 +28,39 @@ def colour(grey):
     return np.repeat(grey.astype(np.uint8)[..., None], 3, -1)
 
 
-def seen(grey):
-    """The evaluation transform of (N, 48, 48)."""
-    return np.stack([augment.torchvision_eval(tf.cast(one, tf.float32) / 255, 224) for one in colour(grey)])
+def ours(grey):
+    """Our evaluation transform of (N, 48, 48)."""
+    view = evaluation_view(ViewConfig(augment="torchvision_eval"), image_size=224, channels=3)
+    return np.stack([view(one) for one in colour(grey)])
+
+
+def reference_input(grey):
+    """The reference's evaluation transform of (N, 48, 48), bit for bit: what its networks were given.
+
+    PyTorch's antialiased bilinear resize from 48 to 256 pixels in float32, first along columns, then rows, each
+    product added without rounding in between (a fused multiply-add); of that the middle 224 pixels. The last bit
+    matters: it turns some ReLU on or off, by which gradient norms change by up to 4e-5 of themselves.
+    """
+    side, load, first = grey.shape[1], 256, (256 - 224) // 2
+    scale, half, one = np.float32(side) / np.float32(load), np.float32(0.5), np.float32(1)
+    centre = scale * (np.arange(load, dtype=np.float32) + half)
+    low = np.maximum((centre - one + half).astype(int), 0)
+    high = np.minimum((centre + one + half).astype(int), side)
+    places = low[:, None] + np.arange(3)
+    weights = np.maximum(0, one - np.abs(places.astype(np.float32) - centre[:, None] + half))
+    weights = np.where(places < high[:, None], weights, np.float32(0))
+    weights /= weights.sum(1, keepdims=True)
+
+    def along_columns(x):
+        total = np.zeros((*x.shape[:-1], load), np.float32)
+        for place, weight in zip(places.T, weights.T, strict=True):
+            exact = x[..., np.minimum(place, side - 1)].astype(np.float64) * weight.astype(np.float64)
+            total = (total + exact).astype(np.float32)
+        return total
+
+    x = along_columns(grey.astype(np.float32) / np.float32(255))
+    x = along_columns(x.swapaxes(1, 2)).swapaxes(1, 2)[:, first : first + 224, first : first + 224]
+    return np.repeat(x[..., None], 3, -1)
 
 
 def test_transforms(parity_fixture):
@@ -46,7 +78,10 @@ def test_transforms(parity_fixture):
         "crop_flip_bright0.8": augment.brighten(flipped, 0.8),
     }
     outputs = {name: np.asarray(value).transpose(2, 0, 1) for name, value in outputs.items()}
-    fixture.check_outputs(outputs | {"eval_input": seen(grey).transpose(0, 3, 1, 2)}, atol=1e-5)
+    fixture.check_outputs(outputs | {"eval_input": ours(grey).transpose(0, 3, 1, 2)}, atol=1e-5)
+    exact, name = reference_input(grey).transpose(0, 3, 1, 2), "eval_input"
+    stride = fixture.manifest["expected"]["outputs"][name].get("stride", 1)
+    np.testing.assert_array_equal(exact.ravel()[::stride], fixture.expected[name].ravel())
 
 
 def network(fixture, dtype):
@@ -54,7 +89,7 @@ def network(fixture, dtype):
     name = fixture.manifest["constructor"]["name"]
     net = EmotionNet(fixture.manifest["constructor"]["num_classes"], name)
     template = jax.eval_shape(lambda: net.init(jax.random.key(0), jnp.zeros((1, 224, 224, 3)), train=False))
-    names = classifier_files.torch_names(name)
+    names = torch_names(name)
     tree = import_tree(dict(template), fixture.tensors(), names, name)
     return net, jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), tree), names
 
@@ -69,7 +104,7 @@ def norms(tree, names):
 def test_logits_and_statistics(parity_fixture, name):
     fixture = parity_fixture(SYSTEM, name)
     net, variables, names = network(fixture, np.float32)
-    x = jnp.asarray(seen(fixture.inputs()["gray"]))
+    x = jnp.asarray(reference_input(fixture.inputs()["gray"]))
     said = jax.jit(lambda v: net.apply(v, x, train=False))(variables)
     trained, updated = jax.jit(lambda v: net.apply(v, x, train=True, mutable="batch_stats"))(variables)
     after = export_tree(dict(updated), names)
@@ -92,7 +127,7 @@ def test_losses_and_gradients(parity_fixture, name, dtype, loss, norm):
     given = fixture.inputs()
     with jax.enable_x64(dtype == np.float64):
         net, variables, names = network(fixture, dtype)
-        x, labels = jnp.asarray(seen(given["gray"]), dtype), jnp.asarray(given["label"])
+        x, labels = jnp.asarray(reference_input(given["gray"]), dtype), jnp.asarray(given["label"])
 
         def of(params, train):
             rest = {"batch_stats": variables["batch_stats"]}
@@ -110,9 +145,11 @@ def test_losses_and_gradients(parity_fixture, name, dtype, loss, norm):
             check_table(table, fixture.manifest["grad_norms"][mode], relative=norm, of_largest=norm / 10)
 
 
+# In float32 batch norm over the few rows of the heads amplifies rounding: the reference's own float32 predictions are
+# 3e-5 to 6e-5 off its float64 ones, over seeds and batches of 3 to 6.
 @pytest.mark.parametrize(
     ("dtype", "loss", "norm", "atol"),
-    [(np.float32, 1e-3, 2e-3, 1e-4), (np.float64, 1e-8, 1e-6, 1e-5)],
+    [(np.float32, 1e-3, 2e-3, 5e-4), (np.float64, 1e-8, 1e-6, 1e-5)],
 )
 @pytest.mark.slow
 def test_byol(parity_fixture, dtype, loss, norm, atol):
@@ -129,7 +166,7 @@ def test_byol(parity_fixture, dtype, loss, norm, atol):
         copy_template = {name: _copied(tree) for name, tree in template.items()}
         copy = cast(import_tree(copy_template, copy_tensors, names))
         system = ByolSystem(net, optim.adam(2e-4), DataSpec(224, 3, 1, {}), fixture.manifest["ema_rate"])
-        views = tuple(jnp.asarray(seen(given[name]), dtype) for name in ("x0", "x1"))
+        views = tuple(jnp.asarray(reference_input(given[name]), dtype) for name in ("x0", "x1"))
 
         @jax.jit
         def step(params, stats, copy):

@@ -101,7 +101,7 @@ class Case:
             )
             inside = {n: v if n == "__call__" else v["__call__"] for n, v in kept["intermediates"]["features"].items()}
             inside = {name: value[0] for name, value in inside.items()}
-            outputs = inside | {"out_cat": prediction.logits, "out_cont": prediction.va}
+            outputs = inside | {"out_cat": prediction.logits, "out_cont": prediction.valence_arousal}
             outputs["pooling"] = outputs["_model.7"] = kept["intermediates"]["pool"][0][:, None, None, :]
             if self.backbone == "densenet":
                 outputs["pool0"] = stem(inside)
@@ -137,7 +137,7 @@ class Case:
         expected = [name for name in manifest["expected"]["outputs"] if name.endswith(".f64") == double]
         self.fixture.check({name: named[name] for name in expected if name.startswith(mode)}, of_std=exactness.outputs)
         if table := listed_losses(manifest, mode, exactness):
-            actual = losses(prediction.logits, prediction.va, self.labels, self.va)
+            actual = losses(prediction.logits, prediction.valence_arousal, self.labels, self.va)
             check_table(actual, table, relative=exactness.losses)
         if mode == "train":
             buffers, table = norms(self.named(stats, "batch_stats")), manifest["bn_buffers_l2_after_one_train_forward"]

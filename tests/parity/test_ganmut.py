@@ -10,6 +10,7 @@ from fer_jax.core.spec import DataSpec
 from fer_jax.interop.torch_names import export_tree, import_tree
 from fer_jax.nn.layers import InstanceNorm
 from fer_jax.systems.ganmut import networks as models
+from fer_jax.systems.ganmut.config import LossConfig
 from fer_jax.systems.ganmut.losses import (
     DISC,
     GEN,
@@ -18,14 +19,12 @@ from fer_jax.systems.ganmut.losses import (
     GaussianRules,
     LinearDraws,
     LinearRules,
-    LossWeights,
 )
 from fer_jax.systems.ganmut.system import ORDER, Ganmut
 from tests.parity.recipe import Fixture, _input, _tensor, check_table
 
 SYSTEM = "ganmut"
 VARIANTS = ("linear_2d", "linear_3d", "gaussian_2d", "gaussian_3d")
-CLASSES = 7
 
 
 class GanmutFixture(Fixture):
@@ -87,9 +86,10 @@ def made(module, fixture, net, dtype, *args):
     return variables.pop("params"), variables
 
 
-def shape_of(variant):
+def shape_of(variant, fixture):
     kind, _, dimensions = variant.partition("_")
-    return {"space_kind": kind, "classes": CLASSES, "dimensions": int(dimensions[0])}
+    classes, width = (fixture.manifest["constructor"][name] for name in ("c_dim", "conv_dim"))
+    return {"space_kind": kind, "classes": classes, "dimensions": int(dimensions[0]), "width": width}
 
 
 def in_eval_mode(next_fun, args, kwargs, context):
@@ -108,7 +108,8 @@ def in_eval_mode(next_fun, args, kwargs, context):
 def test_generator(load, variant):
     fixture = load(f"{variant}_generator")
     given = fixture.inputs()
-    x, gen = nhwc(given["x"], np.float32), models.Generator(reference_covariance=True, **shape_of(variant))
+    shape, blocks = shape_of(variant, fixture), fixture.manifest["constructor"]["repeat_num"]
+    x, gen = nhwc(given["x"], np.float32), models.Generator(reference_covariance=True, blocks=blocks, **shape)
     params, stats = made(gen, fixture, "G", np.float32, x[:1], jnp.zeros((1, gen.dimensions)))
     space = gen.apply({"params": params, **stats}, method="learned_space")
 
@@ -149,7 +150,7 @@ def test_generator(load, variant):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_discriminator(load, variant):
     fixture = load(f"{variant}_discriminator")
-    x, disc = nhwc(fixture.inputs()["x"], np.float32), models.Discriminator(**shape_of(variant))
+    x, disc = nhwc(fixture.inputs()["x"], np.float32), models.Discriminator(**shape_of(variant, fixture))
     params, _ = made(disc, fixture, "D", np.float32, x[:1])
     fixture.check(judged("out", jax.jit(disc.apply)({"params": params}, x), variant), {"": 1e-5})
 
@@ -174,7 +175,8 @@ class Step:
             else jnp.asarray(value, dtype if value.dtype.kind == "f" else None)
             for name, value in fixture.inputs().items()
         }
-        shape, dimensions = shape_of(variant), shape_of(variant)["dimensions"]
+        shape = shape_of(variant, fixture)
+        dimensions = shape["dimensions"]
         names = {"rec": "rec", "penalty": "regularization", "prediction": "prediction", "cls": "cls"}
         weights = {name: self.config[f"lambda_{key}"] for name, key in names.items()}
         linear = shape["space_kind"] == "linear"
@@ -182,12 +184,12 @@ class Step:
         weights |= {"gen_points": self.config["lambda_g_info"], "strength": self.config["lambda_g_strength"]}
         rules = LinearRules(build["n_r"], neutral_strength=0.2) if linear else GaussianRules()
         self.system = Ganmut(
-            gen=models.Generator(width=build["conv_dim"], blocks=build["repeat_num"], **shape),
-            disc=models.Discriminator(width=build["conv_dim"], **shape),
+            gen=models.Generator(blocks=build["repeat_num"], **shape),
+            disc=models.Discriminator(**shape),
             rules=rules,
             tx={},
-            data=DataSpec(128, 3, 1, {"expression": ORDER[:CLASSES]}),
-            weights=LossWeights(**weights),
+            data=DataSpec(given["x_real"].shape[1], 3, 1, {"expression": ORDER[: shape["classes"]]}),
+            weights=LossConfig(**weights),
         )
         self.x, self.labels = given["x_real"], given["label_org"]
         self.gen, self.stats = made(self.system.gen, fixture, "G", dtype, self.x[:1], jnp.zeros((1, dimensions)))

@@ -9,6 +9,7 @@ from typing import Literal
 
 from fer_jax.core.config import DataConfig, EditMeasuresConfig, RunConfig, SelectConfig, SystemConfig
 
+Activation = Literal["none", "relu", "lrelu", "lrelu_0.2", "sigmoid", "tanh"]  # of `networks.ACTIVATIONS`
 PRESENT = 0.2  # of the largest intensity: 1 of OpenFace's 5
 
 
@@ -30,17 +31,17 @@ class ModelConfig:
     """general: connections from the encoder to the decoder."""
     inject_layers: int = 1
     """general: layers of the decoder that get the action units again."""
-    norm: str = "batchnorm"
-    """general: norm of the generator, a name of `networks.NORMS`."""
-    activation: str = "lrelu"
-    """general: activation of the encoder, a name of `networks.ACTIVATIONS`."""
-    decoder_activation: str = "relu"
+    norm: Literal["none", "batchnorm", "instancenorm"] = "batchnorm"
+    """general: norm of the generator."""
+    activation: Activation = "lrelu"
+    """general: activation of the encoder."""
+    decoder_activation: Activation = "relu"
     """general: activation of the decoder."""
     critic_norm: Literal["none", "instancenorm"] = "instancenorm"
     """general: norm of the critic; the gradient penalty needs every picture scored by itself."""
-    critic_activation: str = "lrelu"
+    critic_activation: Activation = "lrelu"
     """general: activation of the critic."""
-    hidden_activation: str = "relu"
+    hidden_activation: Activation = "relu"
     """general: activation of the critic's heads."""
     attention: int | None = None
     """general; departure: layer on whose map there is self-attention; None: disabled."""
@@ -56,8 +57,8 @@ class ModelConfig:
     """early, keras: kernel sizes of the critic."""
     critic_strides: tuple[int, ...] = (3, 2, 2, 2)
     """early, keras: strides of the critic."""
-    scheme: str = "xavier_uniform"
-    """early, keras: initialisation, a name of `networks.INITS`."""
+    scheme: Literal["torch", "xavier_uniform", "xavier_normal"] = "xavier_uniform"
+    """early, keras: initialisation; "torch" is PyTorch's default."""
     fixed: bool = False
     """early; departure: no norm over a map of one pixel, which makes the published critics of e5 and e6 constant."""
 

@@ -14,6 +14,7 @@ from fer_jax.systems.au_cyclegan.families import networks
 from fer_jax.systems.au_cyclegan.legacy.early import EarlyCritic, EarlyGenerator
 from fer_jax.systems.au_cyclegan.legacy.keras import KerasCritic, KerasGenerator, PictureNorm
 from fer_jax.systems.au_cyclegan.networks import Critic, Generator, Unit, drawn, join
+from tests.typed import typed
 
 SMALL = {"kernels": (6, 5, 6), "strides": (3, 2, 2)}  # 48 pixels -> a map of one
 FOURS = {"kernels": (4, 4, 4), "strides": (2, 2, 2)}
@@ -33,7 +34,7 @@ def shapes(experiment, size=112, **fields):
     """Variables of an experiment's two networks, and what they return, as shapes."""
     config = get_config(experiment)
     config.model.update(fields)
-    gen, critic = networks(config.model, size, 3, 17)
+    gen, critic = networks(typed(config).model, size, 3, 17)
     x, aus, key = jnp.zeros((2, size, size, 3)), jnp.zeros((2, 17)), jax.random.key(0)
     picture, gen_variables = jax.eval_shape(lambda: gen.init_with_output(key, x, aus, train=False))
     judgement, critic_variables = jax.eval_shape(lambda: critic.init_with_output(key, x))
@@ -92,7 +93,7 @@ def test_other_pictures_and_depths(experiment, size, fields):
         ({"family": "early", "critic_kernels": (9, 9, 9, 9)}, r"critic_kernels: too many or too large"),
         ({"family": "keras", "kernels": (6, 6)}, "of one length"),
         ({"family": "early", "mask": True}, "family=general"),
-        ({"attention": 5}, "must be 0"),
+        ({"attention": 5}, "must be 1 to 4"),
     ],
 )
 def test_bad_fields_are_named(fields, message):

@@ -10,13 +10,14 @@ import pytest
 from configs.au_cyclegan import get_config
 from fer_jax.core.errors import UsageError
 from fer_jax.core.labels import AU_NUMBERS, EXPRESSION_AUS
-from fer_jax.core.protocols import Editor, System
+from fer_jax.core.protocols import ControlledSystem, System
 from fer_jax.core.spec import DataSpec
-from fer_jax.systems.au_cyclegan.losses import LossWeights
+from fer_jax.systems.au_cyclegan.config import LossConfig
 from fer_jax.systems.au_cyclegan.system import Draws, Due
 from fer_jax.systems.au_cyclegan.targets import Targets, emotion_vector
 from tests.typed import build
 
+KEY = jax.random.key(0)
 SCALES = (2.0, 0.0) + (1.0,) * 15  # the second one never occurs
 SPEC = DataSpec(16, 3, 10, {}, {"aus": SCALES})
 
@@ -270,7 +271,7 @@ def test_the_critic_can_be_asked_for_the_sources_of_fakes():
     seen, wanted = made.judge(critic, fakes).aus, jnp.repeat(aus, 2, 0)
     by_hand = (jax.nn.softplus(seen) - wanted * seen).mean()  # cross entropy
     assert float(terms["sources"]) == pytest.approx(float(by_hand), rel=1e-4)
-    without = dataclasses.replace(made, weights=dataclasses.replace(made.weights, critic_sources=0.0))
+    without = dataclasses.replace(made, losses=dataclasses.replace(made.losses, critic_sources=0.0))
     less, _ = without.critic_loss(critic, face["image"], aus, fakes, jnp.repeat(1 - aus, 2, 0), None)
     assert float(total - less) == pytest.approx(2 * float(by_hand), rel=1e-4)
 
@@ -285,9 +286,9 @@ def test_a_stream_of_free_units_is_trained_on_alone():
 
 
 def test_weights_by_net():
-    weights = LossWeights(critic_adv=2, critic_penalty=3, gen_rec=5)
-    assert weights.total("critic", {"adv": jnp.array(1.0), "penalty": jnp.array(10.0)}) == 32
-    assert weights.total("gen", {"rec": jnp.array(2.0)}) == 10
+    made = dataclasses.replace(system(), losses=LossConfig(critic_adv=2.0, critic_penalty=3.0, gen_rec=5.0))
+    assert made._total("critic", {"adv": jnp.array(1.0), "penalty": jnp.array(10.0)}) == 32
+    assert made._total("gen", {"rec": jnp.array(2.0)}) == 10
 
 
 # ---- use ----
@@ -296,15 +297,15 @@ def test_weights_by_net():
 def test_edits_are_in_range_and_of_each_target():
     made, examples = system(), batch()
     state = started(made)
-    assert isinstance(made, System) and isinstance(made, Editor) and made.controls[-1] == "AU45"
+    assert isinstance(made, System) and isinstance(made, ControlledSystem) and made.controls[-1] == "AU45"
     image = examples["face"]["image"]
     targets = jax.random.uniform(jax.random.key(0), (12, 17))
-    edited = made.edit(state, image, targets)
+    edited = made.edit(state, KEY, image, targets)
     assert edited.shape == (12, 16, 16, 3) and edited.min() >= 0 and edited.max() <= 1
-    np.testing.assert_allclose(edited[4], made.edit(state, image[1:2], targets[4:5])[0], atol=1e-5)
+    np.testing.assert_allclose(edited[4], made.edit(state, KEY, image[1:2], targets[4:5])[0], atol=1e-5)
     assert all(values.shape == image.shape for values in made.sample(state, examples, jax.random.key(0)))
     assert len(made.columns) == len(made.sample(state, examples, jax.random.key(0)))
-    seen = made.controls_of(state, image)
+    seen = made.condition_of(state, KEY, image)
     assert seen.shape == (4, 17) and seen.min() >= 0 and seen.max() <= 1
 
 
@@ -312,15 +313,15 @@ def test_an_edit_by_difference_adds_what_lies_between_two_drawings():
     plain, made, more = (system(difference=share) for share in (0.0, 1.0, 1.5))
     state, image = started(made), batch()["face"]["image"]
     own, aus = jax.random.uniform(jax.random.key(0), (2, 4, 17))
-    np.testing.assert_allclose(made.edit(state, image, own, own), image, atol=1e-6)
-    asked, same = plain.edit(state, image, aus), plain.edit(state, image, own)
+    np.testing.assert_allclose(made.edit(state, KEY, image, own, own), image, atol=1e-6)
+    asked, same = plain.edit(state, KEY, image, aus), plain.edit(state, KEY, image, own)
     inside = (asked > 0) & (asked < 1) & (same > 0) & (same < 1)
     expected = jnp.clip(image + asked - same, 0, 1)
-    np.testing.assert_allclose(made.edit(state, image, aus, own)[inside], expected[inside], atol=1e-5)
+    np.testing.assert_allclose(made.edit(state, KEY, image, aus, own)[inside], expected[inside], atol=1e-5)
     expected = jnp.clip(image + 1.5 * (asked - same), 0, 1)
-    np.testing.assert_allclose(more.edit(state, image, aus, own)[inside], expected[inside], atol=1e-5)
-    seen = made.controls_of(state, image)
-    np.testing.assert_allclose(made.edit(state, image, aus), made.edit(state, image, aus, seen), atol=1e-6)
+    np.testing.assert_allclose(more.edit(state, KEY, image, aus, own)[inside], expected[inside], atol=1e-5)
+    seen = made.condition_of(state, KEY, image)
+    np.testing.assert_allclose(made.edit(state, KEY, image, aus), made.edit(state, KEY, image, aus, seen), atol=1e-6)
 
 
 def test_the_difference_is_what_is_trained():
@@ -352,7 +353,7 @@ def test_the_average_edits_where_there_is_one():
 
 def test_figures():
     made, examples = system(), batch()
-    outputs = jax.device_get(made.eval_step(started(made), examples))
+    outputs = jax.device_get(made.eval_step(started(made), examples, KEY))
     figures = made.score(outputs)
     assert figures["reconstruction"]["examples"] == figures["critic"]["examples"] == 4
     exact = made.score({"l1": np.zeros(2), "square": np.full(2, 0.01), "aus": np.ones(2)})

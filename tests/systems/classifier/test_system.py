@@ -37,7 +37,7 @@ def stepped(system, steps=1):
 
 
 def test_it_learns_a_handful_by_heart():
-    system = build(config(**{"ema_decay": 0.0, "run.epochs": 100, "optim.lr": 0.05}), SPEC)
+    system = build(config(**{"ema_decay": None, "run.epochs": 100, "optim.lr": 0.05}), SPEC)
     _, state, metrics = stepped(system, 60)
     assert metrics["accuracy"] == 1 and metrics["loss/expression"] < 0.5
     assert jax.tree.structure(state.nets["net"].averaged) == jax.tree.structure(state.nets["net"].params)
@@ -64,14 +64,14 @@ def test_votes_have_a_head_and_a_loss_of_their_own():
 
 
 def test_parts_of_a_picture_are_averaged():
-    """A mirror image gets the answer of the picture when both are asked."""
+    """A mirror image gets the prediction of the picture when both are averaged."""
     system = build(config(tta="flip"), SPEC)
     state = jax.jit(system.init)(jax.random.key(0))
     image = batch()["face"]["image"]
-    one, other = (system.answer(state, x)["logits"] for x in (image, image[:, :, ::-1]))
+    one, other = (system.predict(state, x).logits for x in (image, image[:, :, ::-1]))
     np.testing.assert_allclose(one, other, atol=1e-5)
     single = build(config(), SPEC)
-    alone = [single.answer(state, x)["logits"] for x in (image, image[:, :, ::-1])]
+    alone = [single.predict(state, x).logits for x in (image, image[:, :, ::-1])]
     assert np.abs(alone[0] - alone[1]).max() > 1e-4
     np.testing.assert_allclose(one, sum(alone) / 2, atol=1e-5)
 

@@ -6,15 +6,16 @@ import pytest
 
 from configs import byol as byol_configs
 from configs import classifier as configs
-from fer_jax import systems
-from fer_jax.cli.common import open_pretrained
 from fer_jax.core.errors import UsageError
 from fer_jax.core.spec import DataSpec
+from fer_jax.inference.loading import open_packed
+from fer_jax.inference.variables import variables
 from fer_jax.interop.torch_file import load_state_dict, save_state_dict
-from fer_jax.interop.weights import variables
 from fer_jax.systems.byol import torch as byol
 from fer_jax.systems.classifier import torch as classifier
-from fer_jax.train.mesh import Runner
+from fer_jax.train import initial
+from fer_jax.train.mesh import Trainer
+from tests.typed import build, typed
 
 SPEC = DataSpec(32, 3, 5, {"expression": tuple("abcdefg")})
 
@@ -30,7 +31,7 @@ def small(module, **changes):
 
 def tree_of(config, value=None):
     """Variables with random values, or all the same one."""
-    templates = variables(Runner(systems.build(config, SPEC), 0).abstract_state())
+    templates = variables(Trainer(build(config, SPEC), 0).abstract_state())
     rng = np.random.default_rng(0)
     draw = lambda leaf: np.full(leaf.shape, value, np.float32) if value else rng.normal(size=leaf.shape)  # noqa: E731
     return templates, jax.tree.map(lambda leaf: draw(leaf).astype(np.float32), templates)
@@ -48,7 +49,7 @@ def test_written_and_read_again(tmp_path, module, files):
     names = load_state_dict(path)["net"]
     first = "nn_model.conv1.weight" if files is classifier else "backbone_momentum.0.weight"
     assert names[first].shape == (4, 3, 7, 7)
-    same(files.read(tmp_path / "out", config, templates), tree)
+    same(files.read(tmp_path / "out", typed(config), templates), tree)
 
 
 def test_torchvisions_backbone_starts_a_classifier(tmp_path):
@@ -56,13 +57,13 @@ def test_torchvisions_backbone_starts_a_classifier(tmp_path):
     templates, tree = tree_of(config, 7.0)
     tensors = classifier.export_tree(dict(tree["net"]), classifier.torch_names("resnet18", ""))
     save_state_dict(config.init_from, tensors)
-    assert classifier.initial(config, None) == {}
-    found = classifier.initial(config, templates)["net"]
+    assert classifier.initial(typed(config), None) == {}
+    found = classifier.initial(typed(config), templates)["net"]
     assert set(found["params"]) == {"body"}  # the head of 1000 classes is of no use
     same(found["params"]["body"], tree["net"]["params"]["body"])
     save_state_dict(config.init_from, {"features.conv0.weight": np.zeros((4, 3, 7, 7), np.float32)})
     with pytest.raises(UsageError, match="is no resnet18 of torchvision's"):
-        classifier.initial(config, templates)
+        classifier.initial(typed(config), templates)
 
 
 def test_what_has_no_form_there(tmp_path):
@@ -71,24 +72,32 @@ def test_what_has_no_form_there(tmp_path):
     with pytest.raises(UsageError, match="the reference has no network like this one"):
         classifier.write(tmp_path, tree)
     with pytest.raises(UsageError, match="there are no such files for --config.model.backbone=compact"):
-        classifier.read(tmp_path, config, {})
+        classifier.read(tmp_path, typed(config), {})
     other = small(configs)
     templates, tree = tree_of(other)
     classifier.write(tmp_path, tree)
     other.model.backbone = "densenet201"
     with pytest.raises(UsageError, match="give --config.model.backbone=resnet18"):
-        classifier.read(tmp_path, other, templates)
+        classifier.read(tmp_path, typed(other), templates)
 
 
 def test_packed_weights_start_a_classifier(tmp_path):
     config = configs.get_config("compact").unlock()
-    config.init_from = classifier.SHIPPED
-    assert set(classifier.initial(config, None)["net"]["params"]) == {"body"}  # the head may be of other classes
-    shipped = open_pretrained().state.nets["net"]
-    same(classifier.initial(config, {})["net"]["batch_stats"]["body"], shipped.stats["batch_stats"]["body"])
+    config.init_from = "fer2013"
+    found = initial._found(typed(config), {})["net"]
+    assert set(found["params"]) == {"body"}  # the head may be of other classes
+    packaged = open_packed("fer2013").state.nets["net"]
+    same(found["batch_stats"]["body"], packaged.stats["batch_stats"]["body"])
     config.init_from = str(tmp_path / "mine.npz")
     with pytest.raises(UsageError, match="cannot be read as packed weights"):
-        classifier.initial(config, None)
-    config.init_from, config.model.width = classifier.SHIPPED, 16
+        initial.check(typed(config))
+    config.init_from, config.model.width = "fer2013", 16
     with pytest.raises(UsageError, match="another network; give --config.model.width=40"):
-        classifier.initial(config, None)
+        initial.check(typed(config))
+
+
+def test_byol_starts_from_files_alone():
+    config = byol_configs.get_config("tiny")
+    config.init_from = "fer2013"
+    with pytest.raises(UsageError, match="needed is a file of torchvision's"):
+        initial.check(typed(config))

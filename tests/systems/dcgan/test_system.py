@@ -54,7 +54,7 @@ def test_one_step_and_what_can_be_done_with_it(variant, fields):
         assert all(jax.tree.leaves(changed)), name
         moved = jax.tree.map(lambda a, b: np.any(a != b), state.nets[name].stats, after.nets[name].stats)
         assert any(jax.tree.leaves(moved)), name
-    outputs = jax.jit(made.eval_step)(after, batch_of())
+    outputs = jax.jit(made.eval_step)(after, batch_of(), jax.random.key(0))
     figures = made.score({name: np.asarray(value) for name, value in outputs.items()})
     assert 0 < figures["disc"]["on_real"] < 1 and figures["disc"]["step"] == 1
     pictures = jax.jit(made.generate, static_argnums=2)(after, jax.random.key(3), 5)
@@ -87,7 +87,7 @@ def test_by_class_a_row_is_one_vector():
     [
         ("tiny", {"data": {"image_size": 40}}, None),
         ("tiny", {"model": {"norm": "layer"}}, "model.norm: 'layer' is not one of batch, spectral"),
-        ("tiny", {"augment": ("color", "spin")}, "augment: 'spin' is not one of color"),
+        ("tiny", {"augment": ("color", "spin")}, r"augment\[1\]: 'spin' is not one of color"),
         ("tiny_conditional", {"classes": ()}, "model.conditional: the data set has no expressions"),
     ],
 )

@@ -67,7 +67,7 @@ def test_every_kind_learns_a_batch(kind, backbone):
     if kind == "emotion_gcn":  # the graph is a constant
         for a, b in zip(*(s["graph"].values() for s in stats), strict=True):
             np.testing.assert_array_equal(a, b)
-    figures = system.score(jax.device_get(system.eval_step(state, examples)))
+    figures = system.score(jax.device_get(system.eval_step(state, examples, jax.random.key(0))))
     assert set(figures) == {"expression", *(("valence", "arousal", "mean") if kind != "single_task" else ())}
 
 
@@ -96,7 +96,7 @@ def test_another_class_order_is_the_same_network_with_other_columns():
     second = theirs.predict(theirs.init(jax.random.key(0)), image)
     order = [AFFECTNET.index(name) for name in AFFWILD2]
     np.testing.assert_allclose(second.logits, first.logits[:, jnp.array(order)], atol=1e-5)
-    np.testing.assert_allclose(second.va, first.va, atol=1e-5)
+    np.testing.assert_allclose(second.valence_arousal, first.valence_arousal, atol=1e-5)
 
 
 def test_a_prepared_state_predicts_the_same():

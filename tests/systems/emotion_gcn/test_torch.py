@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from configs import emotion_gcn as configs
-from fer_jax import systems
 from fer_jax.core.errors import UsageError
 from fer_jax.core.spec import DataSpec
+from fer_jax.inference.variables import variables
 from fer_jax.interop.torch_file import load_state_dict, save_state_dict
-from fer_jax.interop.weights import variables
 from fer_jax.systems.emotion_gcn import torch as interop
 from fer_jax.systems.emotion_gcn.networks import UNUSED_TENSORS
 from tests.parity.emotion_recipe import AFFECTNET, EmotionFixture
+from tests.typed import build, typed
 
 KINDS = {"gcn": "emotion_gcn", "single": "single_task", "multi": "multi_task"}
 
@@ -39,7 +39,7 @@ def small(backbone="densenet", kind="emotion_gcn"):
 
 
 def templates_of(config, classes=AFFECTNET):
-    system = systems.build(config, DataSpec(32, config.data.channels, 1, {"expression": classes}))
+    system = build(config, DataSpec(32, config.data.channels, 1, {"expression": classes}))
     return variables(jax.eval_shape(system.init, jax.random.key(0)))
 
 
@@ -63,7 +63,7 @@ def test_tensors_of_the_reference_come_back(parity_fixture, tmp_path, backbone, 
     tensors = fixture.tensors()
     save_state_dict(tmp_path / "best", tensors, under="model_state_dict")
     config = config_of(backbone, KINDS[kind])
-    found = interop.read(tmp_path, config, templates_of(config))
+    found = interop.read(tmp_path, typed(config), templates_of(config))
     (path,) = interop.write(tmp_path / "out", found)
     written = load_state_dict(path)["model_state_dict"]
     assert set(written) == set(tensors)
@@ -76,7 +76,7 @@ def test_tensors_of_the_reference_come_back(parity_fixture, tmp_path, backbone, 
 def test_round_trip(tmp_path, backbone, kind):
     config, tree = small(backbone, kind)
     (path,) = interop.write(tmp_path / "a", tree)
-    found = interop.read(path.parent, config, tree)
+    found = interop.read(path.parent, typed(config), tree)
     assert_same(found["net"], without_nodes(tree["net"]))
     (again,) = interop.write(tmp_path / "b", found)
     assert again.read_bytes() == path.read_bytes()
@@ -87,7 +87,7 @@ def test_a_bare_state_dict_will_do(tmp_path):
     (path,) = interop.write(tmp_path / "a", tree)
     (tmp_path / "b").mkdir()
     save_state_dict(tmp_path / "b" / "w.pth", load_state_dict(path)["model_state_dict"])
-    assert_same(interop.read(tmp_path / "b", config, tree), interop.read(path.parent, config, tree))
+    assert_same(interop.read(tmp_path / "b", typed(config), tree), interop.read(path.parent, typed(config), tree))
 
 
 def test_word_vectors_that_are_lacking_are_said(tmp_path, monkeypatch):
@@ -96,7 +96,7 @@ def test_word_vectors_that_are_lacking_are_said(tmp_path, monkeypatch):
     for kind in ("emotion_gcn", "multi_task"):
         config, tree = small(kind=kind)
         interop.write(tmp_path / kind, tree)
-        interop.read(tmp_path / kind, config, tree)
+        interop.read(tmp_path / kind, typed(config), tree)
     (text,) = said
     assert text.startswith("config.graph.glove: not set")
 
@@ -106,17 +106,17 @@ def test_one_file_is_needed(tmp_path):
     for name in (".hidden", "notes.txt"):
         (tmp_path / name).write_text("")
     with pytest.raises(UsageError, match="needed is one file .* the folder has none"):
-        interop.read(tmp_path, config, tree)
+        interop.read(tmp_path, typed(config), tree)
     for name in ("a.pt", "b"):
         (tmp_path / name).write_text("")
     with pytest.raises(UsageError, match="the folder has a.pt, b$"):
-        interop.read(tmp_path, config, tree)
+        interop.read(tmp_path, typed(config), tree)
     (tmp_path / "b").unlink()
     with pytest.raises(UsageError, match="a.pt"):
-        interop.read(tmp_path, config, tree)
+        interop.read(tmp_path, typed(config), tree)
     save_state_dict(tmp_path / "a.pt", {"model_state_dict": np.zeros(1)})
     with pytest.raises(UsageError, match="no state dict"):
-        interop.read(tmp_path, config, tree)
+        interop.read(tmp_path, typed(config), tree)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_one_file_is_needed(tmp_path):
     [
         ({"model.kind": "multi_task"}, r"give --config.model.kind=emotion_gcn \(it is multi_task\)"),
         ({"model.backbone": "bregnext", "model.depths": (1, 1)}, "--config.model.backbone=densenet"),
-        ({"model.depths": ()}, r"--config.model.depths=\(1,2\) \(it is \(6, 12, 24, 16\)\)"),
+        ({"model.depths": None}, r"--config.model.depths=\(1,2\) \(it is \(6, 12, 24, 16\)\)"),
         ({"model.width": 8}, r"--config.model.width=4 \(it is 8\)"),
         ({"model.hidden": 16}, "--config.model.hidden=8"),
         ({"data.channels": 1}, "--config.data.channels=3"),
@@ -137,7 +137,7 @@ def test_other_configurations(tmp_path, changes, says):
     config = config.copy_and_resolve_references()
     config.update_from_flattened_dict(changes)
     with pytest.raises(UsageError, match=says):
-        interop.read(tmp_path, config, templates_of(config))
+        interop.read(tmp_path, typed(config), templates_of(config))
 
 
 @pytest.mark.parametrize("kind", KINDS.values())
@@ -145,9 +145,9 @@ def test_other_classes(tmp_path, kind):
     config, tree = small(kind=kind)
     interop.write(tmp_path, tree)
     config = config.copy_and_resolve_references()
-    config.loss.class_counts = {}
+    config.loss.class_counts = None
     with pytest.raises(UsageError, match="it knows 7 classes, the data set of this config has 3"):
-        interop.read(tmp_path, config, templates_of(config, AFFECTNET[:3]))
+        interop.read(tmp_path, typed(config), templates_of(config, AFFECTNET[:3]))
 
 
 # ---- torchvision's weights ----
@@ -173,8 +173,8 @@ def test_the_backbone_alone_is_taken(tmp_path, kind, old):
     config = config.copy_and_resolve_references()
     config.init_from = str(tmp_path / "densenet121.pth")
     save_state_dict(config.init_from, torchvision(tree, old=old))
-    assert interop.initial(config, None) == {}
-    found = interop.initial(config, templates_of(config))
+    assert interop.initial(typed(config), None) == {}
+    found = interop.initial(typed(config), templates_of(config))
     assert_same(found, {"net": {n: {"features": tree["net"][n]["features"]} for n in ("params", "batch_stats")}})
 
 
@@ -182,7 +182,7 @@ def test_the_backbone_alone_is_taken(tmp_path, kind, old):
     ("changes", "says"),
     [
         ({"model.backbone": "bregnext"}, "is for a DenseNet, and --config.model.backbone is bregnext"),
-        ({"model.depths": ()}, r"another network; give --config.model.depths=\(1,2\)"),
+        ({"model.depths": None}, r"another network; give --config.model.depths=\(1,2\)"),
         ({"model.width": 32}, "another network; give --config.model.width=4"),
         ({"data.channels": 1}, "another network; give --config.data.channels=3"),
     ],
@@ -193,7 +193,7 @@ def test_networks_that_the_weights_do_not_fit(tmp_path, changes, says):
     config.update_from_flattened_dict({**changes, "init_from": str(tmp_path / "w.pth")})
     save_state_dict(config.init_from, torchvision(tree))
     with pytest.raises(UsageError, match=says) as raised:
-        interop.initial(config, None)
+        interop.initial(typed(config), None)
     assert str(tmp_path / "w.pth") in str(raised.value)
 
 
@@ -201,7 +201,7 @@ def test_files_that_are_no_densenet(tmp_path):
     config = small()[0].copy_and_resolve_references()
     config.init_from = str(tmp_path / "w.pth")
     with pytest.raises(UsageError, match="w.pth: cannot be read"):
-        interop.initial(config, None)
+        interop.initial(typed(config), None)
     save_state_dict(config.init_from, {"conv1.weight": np.zeros((64, 3, 7, 7))})
     with pytest.raises(UsageError, match="no DenseNet of torchvision's"):
-        interop.initial(config, None)
+        interop.initial(typed(config), None)

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from configs import face_evaluator as configs
-from fer_jax import systems
 from fer_jax.core.spec import DataSpec
 from fer_jax.systems.face_evaluator.networks import Gallery
+from tests.typed import build
 
 
 @pytest.fixture(scope="module")
 def system():
     config = configs.get_config("tiny")
     config.model.update(depths=(1, 1), width=4, embedding=8)
-    return systems.build(config, DataSpec(16, 3, 10, {"expression": ("a", "b")}))
+    return build(config, DataSpec(16, 3, 10, {"expression": ("a", "b")}))
 
 
 def test_a_gallery_says_scaled_cosines():

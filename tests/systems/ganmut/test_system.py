@@ -5,17 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from fer_jax.interop.weights import variables
 
 from configs.ganmut import get_config
 from fer_jax.core import schedules as schedule
 from fer_jax.core.errors import UsageError
-from fer_jax.core.protocols import Editor, System
+from fer_jax.core.protocols import ControlledSystem, System
 from fer_jax.core.spec import DataSpec
+from fer_jax.inference.variables import variables
 from fer_jax.interop.torch_file import load_state_dict
 from fer_jax.systems.ganmut import torch as interop
 from fer_jax.systems.ganmut.system import class_order
-from tests.typed import build
+from tests.typed import build, typed
 
 FER2013 = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 NETWORKS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger")
@@ -41,7 +41,7 @@ def trained(request):
 
 def test_classes_join_by_name():
     made = system()
-    assert made.classes == NETWORKS and isinstance(made, System) and isinstance(made, Editor)
+    assert made.classes == NETWORKS and isinstance(made, System) and isinstance(made, ControlledSystem)
     np.testing.assert_array_equal(made.labels(jnp.arange(7)), [NETWORKS.index(name) for name in FER2013])
     assert class_order(("contempt", "puzzled", "Sad", "neutral")) == (3, 2, 0, 1)
 
@@ -49,7 +49,7 @@ def test_classes_join_by_name():
 def test_logits_come_in_the_data_sets_order(trained):
     made, state = trained
     batch = {"face": {"image": jax.random.uniform(jax.random.key(0), (2, 16, 16, 3)), "expression": jnp.arange(2)}}
-    outputs = jax.jit(made.eval_step)(state, batch)
+    outputs = jax.jit(made.eval_step)(state, batch, jax.random.key(0))
     seen = jax.jit(made.judge)(state.nets["disc"].params, made.picture(batch["face"]["image"])).classes
     for i, name in enumerate(FER2013):
         np.testing.assert_allclose(outputs["logits"][:, i], seen[:, NETWORKS.index(name)], rtol=1e-4, atol=1e-6)
@@ -110,7 +110,7 @@ def test_the_non_saturating_loss_is_of_every_patch():
         ("tiny", {"data": {"batch_size": 6}}, "batch_size: 6 .* each of the 7 classes"),
         ("tiny_linear", {"data": {"batch_size": 5}}, "batch_size: 5 .* the first 5"),
         ("tiny", {"model": {"stages": 5}}, "image_size: 16 is no multiple of 32"),
-        ("tiny", {"model": {"space": "spherical"}}, "model.space: 'spherical' is not one of linear, gaussian"),
+        ("tiny", {"model": {"space": "spherical"}}, "model.space: 'spherical' is not one of gaussian, linear"),
         ("tiny", {"model": {"dimensions": 4}}, "model.dimensions: 4 is not one of 2, 3"),
         ("tiny", {"penalty": "r2"}, "penalty"),
         ("tiny", {"adversarial": "hinge"}, "adversarial: 'hinge' is not one of wasserstein_gp, non_saturating"),
@@ -139,7 +139,7 @@ def test_a_linear_space_needs_neutral_and_a_gaussian_one_does_not():
 def test_editing(trained):
     made, state = trained
     image = jax.random.uniform(jax.random.key(1), (7, 16, 16, 3))
-    emotions = made.emotions(state)
+    emotions = made.expressions(state)
     assert tuple(emotions) == NETWORKS and made.controls == ("x", "y")
     points = jnp.stack(list(emotions.values()))
     assert points.shape == (7, 2) and (np.abs(points) <= 1).all()
@@ -147,7 +147,7 @@ def test_editing(trained):
     edit = jax.jit(made.edit)
     edited = edit(state, image, points)
     assert edited.shape == image.shape and (edited >= 0).all() and (edited <= 1).all()
-    seen = jax.jit(made.controls_of)(state, image)
+    seen = jax.jit(made.condition_of)(state, jax.random.key(0), image)
     assert seen.shape == (7, 2) and (np.abs(seen) <= 1).all()
     columns = jax.jit(made.sample)(state, {"face": {"image": image[:2]}}, jax.random.key(0))
     assert len(columns) == len(made.columns) == 8
@@ -217,14 +217,14 @@ def test_files_go_out_and_in(trained, tmp_path):
     assert {"main.1.running_mean", "main.9.main.0.weight"} <= names
     templates = jax.eval_shape(lambda: variables(state))
     config = config_of("tiny_linear" if linear else "tiny")
-    found = interop.read(tmp_path, config, templates)
+    found = interop.read(tmp_path, typed(config), templates)
     for net, tree in variables(state).items():
         for (path, old), new in zip(
             jax.tree_util.tree_leaves_with_path(tree), jax.tree.leaves(found[net]), strict=True
         ):
             np.testing.assert_array_equal(old, new, err_msg=str(path))
     paths[1].unlink()
-    assert set(interop.read(tmp_path, config, templates)) == {"gen"}
+    assert set(interop.read(tmp_path, typed(config), templates)) == {"gen"}
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_weights_of_another_configuration(trained, tmp_path, fields, message):
     config = config_of("tiny_linear" if made.gen.space_kind == "linear" else "tiny")
     config.model.update(fields)
     with pytest.raises(UsageError, match=message):
-        interop.read(tmp_path, config, jax.eval_shape(lambda: variables(state)))
+        interop.read(tmp_path, typed(config), jax.eval_shape(lambda: variables(state)))
 
 
 def test_a_folder_without_files(tmp_path):

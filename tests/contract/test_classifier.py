@@ -1,0 +1,7 @@
+"""The contract of configs/classifier.py."""
+
+from tests.contract.cases import QuickContract
+
+
+class TestClassifier(QuickContract):
+    config = "classifier"

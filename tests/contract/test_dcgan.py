@@ -1,0 +1,7 @@
+"""The contract of configs/dcgan.py."""
+
+from tests.contract.cases import QuickContract
+
+
+class TestDcgan(QuickContract):
+    config = "dcgan"
