@@ -76,14 +76,14 @@ def run() -> None:
     runtime.start()
     import jax
 
-    from fer_jax import systems
     from fer_jax.data.opening import open_data
+    from fer_jax.systems.building import build
     from fer_jax.train.mesh import Runner
 
     if not given.cache:
         jax.config.update("jax_enable_compilation_cache", False)
     data = open_data(config)
-    runner, size = Runner(systems.build(config, data.spec), config.seed), config.data.batch_size
+    runner, size = Runner(build(config, data.spec), config.seed), config.data.batch_size
     total = min(config.run.steps or config.run.epochs * data.plan.steps_per_epoch, 10_000)
     phases = collections.Counter(runner.system.phase(step) for step in range(total))
     batches = data.train(0, len(phases) * (given.steps + 2))

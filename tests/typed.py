@@ -4,6 +4,7 @@ from ml_collections import ConfigDict
 
 from fer_jax import systems
 from fer_jax.data import opening
+from fer_jax.systems import building
 
 
 def typed(config):
@@ -13,7 +14,7 @@ def typed(config):
 
 def build(config, spec, **options):
     """The system of a config."""
-    return systems.build(typed(config), spec, **options)
+    return building.build(typed(config), spec, **options)
 
 
 def open_data(config, **options):

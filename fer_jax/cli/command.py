@@ -11,6 +11,7 @@ from absl import flags
 from fer_jax.core.errors import RunFailed, UsageError
 
 BAD_USAGE = 2
+_EXTRAS = dict.fromkeys(("tensorflow", "tensorflow_datasets", "array_record", "matplotlib", "sklearn"), "train")
 FAILED = 1
 _IN_CONFIG = "Error whilst parsing config file"  # how ml_collections begins
 CONFIGS = Path(__file__).parents[1] / "configs"  # in an installed package; in a checkout beside the package
@@ -43,6 +44,11 @@ def call(main: Callable[..., None], argv: Sequence[str], *, names: bool = False,
         sys.exit(_complain(error, BAD_USAGE))
     except RunFailed as error:
         sys.exit(_complain(error, FAILED))
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRAS:
+            raise
+        what = f"this command needs {error.name}, which is not installed: pip install 'fer_jax[{_EXTRAS[error.name]}]'"
+        sys.exit(_complain(what, BAD_USAGE))
     except KeyboardInterrupt:
         sys.exit(_complain("interrupted; run the same command again to go on", FAILED))
 

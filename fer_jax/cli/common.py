@@ -7,6 +7,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from fer_jax import systems
 from fer_jax.core.config import SystemConfig
 from fer_jax.core.errors import UsageError
 
@@ -29,8 +30,6 @@ def config(example: str = "configs/tdgan.py:tiny") -> SystemConfig:
     """
     if not flags.FLAGS["config"].present:
         raise UsageError(f"--config: missing; e.g. --config={example}")
-    from fer_jax import systems  # it imports jax
-
     fields: Any = flags.FLAGS["config"].value
     return systems.parse_config(fields)
 

@@ -30,16 +30,16 @@ def logits_of(folder: Path, split: str, tta: str | None) -> tuple[np.ndarray, np
     Raises:
       UsageError: no such run, or it is no classifier's.
     """
-    from fer_jax import systems
     from fer_jax.data.opening import open_data
     from fer_jax.evaluation.evaluate import outputs
     from fer_jax.inference.loading import open_run
     from fer_jax.inference.runner import Runner
+    from fer_jax.systems.building import build
 
     loaded = open_run(folder, only=("classifier",))
     config = changed(loaded.config, {"tta": tta}) if tta else loaded.config
     data = open_data(config, training=False)
-    runner = Runner(systems.build(config, loaded.spec, training=False), config.seed)
+    runner = Runner(build(config, loaded.spec, training=False), config.seed)
     found = outputs(runner, loaded.state, data, split)
     return found["logits"], found["expression"], loaded.spec.classes["expression"], loaded.step
 

@@ -36,9 +36,9 @@ def import_weights(config: SystemConfig, weights: Path, folder: Path) -> list[st
     Raises:
       UsageError: files missing, damaged or refused; weights of another configuration; a workdir in use.
     """
-    from fer_jax import systems
     from fer_jax.inference.run_folder import CHECKPOINTS
     from fer_jax.inference.variables import insert, variables
+    from fer_jax.systems.building import build
     from fer_jax.train import workdir
     from fer_jax.train.checkpoint import Checkpoints
     from fer_jax.train.mesh import Trainer
@@ -47,7 +47,7 @@ def import_weights(config: SystemConfig, weights: Path, folder: Path) -> list[st
     if not weights.is_dir():
         raise UsageError(f"--weights {weights}: no such folder")
     spec = data_spec(config)
-    runner = Trainer(systems.build(config, spec), config.seed)
+    runner = Trainer(build(config, spec), config.seed)
     templates = variables(runner.abstract_state())
     found = files.read(weights, config, templates)  # before the workdir is touched
     if (folder / CHECKPOINTS).is_dir() and any((folder / CHECKPOINTS).iterdir()):

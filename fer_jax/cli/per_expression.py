@@ -40,13 +40,13 @@ def open_expressions(config: SystemConfig, chosen: Sequence[str] = ()) -> dict[s
     """
     import jax
 
-    from fer_jax import systems
     from fer_jax.core.protocols import SamplingSystem
     from fer_jax.data.opening import open_data
+    from fer_jax.systems.building import build
 
     data = open_data(config)
     data.check_batch(jax.device_count())
-    system = systems.build(config, data.spec)
+    system = build(config, data.spec)
     if not isinstance(system, SamplingSystem):
         raise UsageError(f"--config: {config.system} draws nothing from noise")
     stream = system.sampling_stream
@@ -63,7 +63,7 @@ def open_expressions(config: SystemConfig, chosen: Sequence[str] = ()) -> dict[s
     configs = {}
     for name in wanted:
         own = changed(config, {f"data.streams.{stream}.only": name})
-        systems.build(own, open_data(own).spec)
+        build(own, open_data(own).spec)
         configs[name] = own
     return configs
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import jax
 from absl import logging
 
-from fer_jax import systems
 from fer_jax.core.config import SystemConfig
 from fer_jax.core.state import TrainState
 from fer_jax.data.opening import open_data
@@ -14,6 +13,7 @@ from fer_jax.inference.checkpoints import SavedCheckpoints
 from fer_jax.inference.run_folder import check
 from fer_jax.inference.runner import Runner
 from fer_jax.report.console import log_figures
+from fer_jax.systems.building import build
 from fer_jax.train import workdir
 
 
@@ -51,7 +51,7 @@ def _opened(
     check(folder, config)
     data = open_data(config, training=training)
     data.check_batch(jax.device_count())
-    runner = Runner(systems.build(config, data.spec, training=False), config.seed)
+    runner = Runner(build(config, data.spec, training=False), config.seed)
     saved = SavedCheckpoints(folder)
     chosen = saved.choose(step)
     return Evaluator(runner, data, config), saved.restore(chosen, runner.abstract_state()), chosen

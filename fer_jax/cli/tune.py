@@ -139,9 +139,9 @@ class Objective:
         """Trains at a point; yields the value after each epoch, NaN when the loss is not finite."""
         import jax
 
-        from fer_jax import systems
         from fer_jax.core.metrics import flatten
         from fer_jax.evaluation.evaluate import Evaluator
+        from fer_jax.systems.building import build
         from fer_jax.train import initial
         from fer_jax.train.mesh import Trainer
 
@@ -150,7 +150,7 @@ class Objective:
         whole = data.plan.steps_per_epoch
         steps = min(-(-self.budget.pictures // config.data.batch_size), whole)
         # Schedules count epochs by the steps that they have here.
-        runner = Trainer(systems.build(config, data.spec._replace(steps_per_epoch=steps)), config.seed)
+        runner = Trainer(build(config, data.spec._replace(steps_per_epoch=steps)), config.seed)
         state = initial.start_from(config, runner)
         step = runner.train_step(runner.system.phase(0))
         try:

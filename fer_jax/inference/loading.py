@@ -14,6 +14,7 @@ from fer_jax.inference import packed
 from fer_jax.inference.checkpoints import SavedCheckpoints
 from fer_jax.inference.run_folder import CHECKPOINTS, read_config, read_spec
 from fer_jax.inference.runner import Runner
+from fer_jax.systems.building import build
 
 PACKAGED = {"fer2013": Path(__file__).parents[1] / "pretrained" / "fer2013.npz"}  # name -> weights in the package
 
@@ -66,7 +67,7 @@ def open_run(folder: Path, *, step: int | None = None, only: Sequence[str] = ())
     spec = read_spec(folder)
     if not (folder / CHECKPOINTS).is_dir():
         raise UsageError(f"--workdir {folder}: no {CHECKPOINTS} there yet; train first (fer-jax train)")
-    runner = Runner(systems.build(config, spec, training=False), config.seed)
+    runner = Runner(build(config, spec, training=False), config.seed)
     saved = SavedCheckpoints(folder)
     chosen = saved.choose(step)
     return LoadedRun(folder, config, spec, runner, saved.restore(chosen, runner.abstract_state()), chosen)
@@ -84,7 +85,7 @@ def open_packed(path: Path | str) -> LoadedRun:
         config, spec, step = systems.parse_config(about["config"]), DataSpec.of(about["spec"]), int(about["step"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{path}: cannot be read as packed weights: {error!r}") from error
-    runner = Runner(systems.build(config, spec, training=False), config.seed)
+    runner = Runner(build(config, spec, training=False), config.seed)
     nets = {}
     for name, tree in trees.items():
         stats = {collection: value for collection, value in tree.items() if collection != "params"}

@@ -11,7 +11,6 @@ import jax
 import numpy as np
 from absl import logging
 
-from fer_jax import systems
 from fer_jax.core import schedules
 from fer_jax.core.config import SystemConfig, as_plain
 from fer_jax.core.errors import RunFailed, UsageError
@@ -22,6 +21,7 @@ from fer_jax.data.opening import Data, open_data
 from fer_jax.inference.run_folder import CONFIG
 from fer_jax.report import console, plots, record
 from fer_jax.report.console import log_figures
+from fer_jax.systems.building import build
 from fer_jax.train import initial, workdir
 from fer_jax.train.checkpoint import Checkpoints
 from fer_jax.train.mesh import Trainer
@@ -99,7 +99,7 @@ def train(
             initial.check(config)  # likewise; a run that goes on does not need the file
         data = open_data(config)
         data.check_batch(jax.device_count())
-        runner = Trainer(systems.build(config, data.spec), config.seed)
+        runner = Trainer(build(config, data.spec), config.seed)
     if _speaks():
         workdir.claim(folder, config)
         workdir.write_spec(folder, data.spec)

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 
+from fer_jax.inference.checkpoints import SavedCheckpoints
 from fer_jax.train.checkpoint import Checkpoints
 from fer_jax.train.mesh import Trainer
 from tests.micro import PLAIN, assert_equal, assert_same_gradients, micro
@@ -143,9 +144,8 @@ class Contract:
                 checkpoints.close()
         assert_equal(states[-1], jax.device_get(state))
         for stop in stops:
-            checkpoints = Checkpoints(tmp_path / str(stop), read_only=True)
+            checkpoints = SavedCheckpoints(tmp_path / str(stop))
             ((again, _),) = eight.run(checkpoints.restore(stop, runner.abstract_state()), stop, stop + 1)
-            checkpoints.close()
             assert_equal(states[stop + 1], jax.device_get(again))
 
     @pytest.mark.slow  # one device's programs are compiled too

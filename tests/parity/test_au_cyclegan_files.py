@@ -96,7 +96,7 @@ def test_what_is_no_file_of_the_references(monkeypatch, tmp_path):
     with pytest.raises(UsageError, match="is no state dict"):
         interop.read(reference_file(monkeypatch, tmp_path, G=[1]), typed(config), {})
     with pytest.raises(UsageError, match="no generator of e5 to e9"):
-        interop.read(reference_file(monkeypatch, tmp_path, G={"x": np.zeros(2)}), config, {})
+        interop.read(reference_file(monkeypatch, tmp_path, G={"x": np.zeros(2)}), typed(config), {})
     with pytest.raises(UsageError, match="'keras' have no files"):
         interop.write(tmp_path, drawn(configured("e1")))
     with pytest.raises(UsageError, match="no self-attention"):

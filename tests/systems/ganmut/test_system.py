@@ -144,14 +144,14 @@ def test_editing(trained):
     points = jnp.stack(list(emotions.values()))
     assert points.shape == (7, 2) and (np.abs(points) <= 1).all()
     np.testing.assert_array_equal(made.label(state, points), np.arange(7))
-    edit = jax.jit(made.edit)
-    edited = edit(state, image, points)
+    edit, key = jax.jit(made.edit), jax.random.key(0)
+    edited = edit(state, key, image, points)
     assert edited.shape == image.shape and (edited >= 0).all() and (edited <= 1).all()
     seen = jax.jit(made.condition_of)(state, jax.random.key(0), image)
     assert seen.shape == (7, 2) and (np.abs(seen) <= 1).all()
     columns = jax.jit(made.sample)(state, {"face": {"image": image[:2]}}, jax.random.key(0))
     assert len(columns) == len(made.columns) == 8
-    np.testing.assert_allclose(columns[3][1], edit(state, image[jnp.full(7, 1)], points)[2], atol=1e-5)
+    np.testing.assert_allclose(columns[3][1], edit(state, key, image[jnp.full(7, 1)], points)[2], atol=1e-5)
     if made.rules.__class__.__name__ == "LinearRules":
         assert (emotions["neutral"] == 0).all()
         np.testing.assert_allclose(made.polar(points[1:])[:, 1], 0.9, rtol=1e-5)
@@ -247,4 +247,4 @@ def test_weights_of_another_configuration(trained, tmp_path, fields, message):
 
 def test_a_folder_without_files(tmp_path):
     with pytest.raises(UsageError, match=r"1000000-G\.ckpt"):
-        interop.read(tmp_path, config_of(), {})
+        interop.read(tmp_path, typed(config_of()), {})
