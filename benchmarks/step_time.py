@@ -20,14 +20,14 @@ from typing import Any, NamedTuple  # noqa: E402
 from absl import flags  # noqa: E402
 from ml_collections import config_flags  # noqa: E402
 
+from fer_jax.cli import common  # noqa: E402
 from fer_jax.cli.command import call  # noqa: E402
-from fer_jax.core.errors import UsageError  # noqa: E402
 
 COLUMNS = ("share", "trace s", "compile s", "step s", "examples/s", "GFLOP", "GFLOP/s")
 
 
 class Timing(NamedTuple):
-    """Of one phase; `first_done` counts from the start of this program."""
+    """Times of one phase, in seconds; `first_done` counts from the start of this program."""
 
     trace: float
     compilation: float
@@ -68,23 +68,22 @@ def measure(runner: Any, phase: Any, state: Any, batches: Any, steps: int) -> tu
 def run() -> None:
     """Measures every phase and prints one line for it."""
     given = flags.FLAGS
-    if not given["config"].present:
-        raise UsageError("--config: missing; e.g. --config=configs/tdgan.py:tiny")
-    config = given.config
+    config = common.config()
     from fer_jax.cli import runtime
 
     runtime.start()
     import jax
 
+    from fer_jax.core.schedules import total_steps
     from fer_jax.data.opening import open_data
     from fer_jax.systems.building import build
-    from fer_jax.train.mesh import Runner
+    from fer_jax.train.mesh import Trainer
 
     if not given.cache:
         jax.config.update("jax_enable_compilation_cache", False)
     data = open_data(config)
-    runner, size = Runner(build(config, data.spec), config.seed), config.data.batch_size
-    total = min(config.run.steps or config.run.epochs * data.plan.steps_per_epoch, 10_000)
+    runner, size = Trainer(build(config, data.spec), config.seed), config.data.batch_size
+    total = min(total_steps(config.run, data.plan.steps_per_epoch), 10_000)
     phases = collections.Counter(runner.system.phase(step) for step in range(total))
     batches = data.train(0, len(phases) * (given.steps + 2))
     about = f"{size} examples a step, {jax.device_count()} x {jax.devices()[0].device_kind}, {os.cpu_count()} cores"

@@ -30,7 +30,7 @@ _END = b"IEND\xaeB`\x82"
 _SIZE = slice(16, 24)  # of a PNG file: width and height
 _GROWS = ("count", "limit")  # settings that may change when a folder is gone on with
 _SPREAD = 100  # folders that an augmented set is spread over
-_MAKE = "python -m fer_jax.cli.augment makes one"
+_MAKE = "fer-jax augment makes one"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,7 +33,7 @@ from fer_jax.core.errors import UsageError
 from fer_jax.data import alignment as align
 from fer_jax.data import workers
 
-FLAG = "--config.data.<stream>.path"
+FLAG = "--config.data.streams.<stream>.path"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".webp")
 _KEPT_MODES = {"JPEG": ("L", "RGB"), "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I")}
 

@@ -184,7 +184,7 @@ def test_locate_says_what_to_get_and_where(tmp_path):
     with pytest.raises(UsageError) as caught:
         manual.locate("raf_db", data_dir=str(tmp_path), path=None, instructions="RAF-DB is needed")
     text = str(caught.value)
-    for part in (f"{tmp_path}/downloads/manual/raf_db", "RAF-DB is needed", "--config.data.<stream>.path"):
+    for part in (f"{tmp_path}/downloads/manual/raf_db", "RAF-DB is needed", "--config.data.streams.<stream>.path"):
         assert part in text
     (tmp_path / "downloads/manual/raf_db").mkdir(parents=True)
     found = manual.locate("raf_db", data_dir=str(tmp_path), path=None, instructions="")
